@@ -1,0 +1,1 @@
+"""The gateway: agent loop, tools and web page."""

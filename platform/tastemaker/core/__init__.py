@@ -1,0 +1,1 @@
+"""Configuration, errors, storage locations, digests and progress; imports nothing of ours."""

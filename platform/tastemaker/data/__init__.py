@@ -1,0 +1,1 @@
+"""Record schemas, tables, sources, curation, the demo catalogue and simulated users."""

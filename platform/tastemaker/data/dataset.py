@@ -1,0 +1,162 @@
+"""Dataset versions: immutable, content-addressed sets of the tables items, boards and events.
+
+A version is a small YAML file that names each table's Lance folder, its Lance version and its
+content digest. A table is never copied: a new version that adds events or a vector column
+refers to the tables that it shares with its parent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from tastemaker.core import digests
+from tastemaker.core.errors import NotFound
+from tastemaker.core.home import Home, publish, write_text
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a dataset version.
+
+    Attributes:
+        uri: Folder below the home.
+        version: Lance version of that folder, >= 1.
+        rows: Number of rows.
+        content: Digest of its content.
+    """
+
+    uri: str
+    version: int
+    rows: int
+    content: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset version.
+
+    Attributes:
+        home: Where its tables lie.
+        name: The catalogue's name.
+        tables: By name: items, boards, events.
+        parents: Digests of the versions that it was made from.
+        spaces: Encoder bundle digest by vector column of items.
+        notes: Counts and reasons of the job that wrote it (its data report in numbers).
+    """
+
+    home: Home
+    name: str
+    tables: Mapping[str, Table]
+    parents: tuple[str, ...] = ()
+    spaces: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the tables' content, the parents and the spaces."""
+        contents = {name: table.content for name, table in self.tables.items()}
+        return digests.of_json([self.name, contents, list(self.parents), dict(self.spaces)])
+
+    def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a table, whole or some of its columns, in its stored order.
+
+        Raises:
+            NotFound: The version has no such table, or its files are gone.
+        """
+        return self.open(table).to_table(columns=list(columns) if columns else None)
+
+    def open(self, table: str) -> Any:
+        """The Lance dataset of a table at its pinned version."""
+        import lance
+
+        if table not in self.tables:
+            known = ", ".join(self.tables)
+            raise NotFound(f"dataset version {self.digest} has no table {table!r}; it has: {known}")
+        at = self.tables[table]
+        path = self.home.path(at.uri)
+        if not path.is_dir():
+            raise NotFound(f"table {path} of dataset version {self.digest} is gone from the home")
+        return lance.dataset(str(path), version=at.version)
+
+    def vector_column(self, space: str) -> str:
+        """Name of the items column that holds vectors of an embedding space.
+
+        Raises:
+            NotFound: The version holds no vectors of that space.
+        """
+        for column, written_in in self.spaces.items():
+            if written_in == space:
+                return column
+        held = ", ".join(self.spaces.values()) or "none"
+        raise NotFound(
+            f"dataset version {self.digest} holds no vectors of embedding space {space} "
+            f"(it holds: {held}); run `tastemaker precompute-embeddings` with that encoder"
+        )
+
+    def save(self) -> str:
+        """Write the version's file; returns its digest."""
+        content = {
+            "name": self.name,
+            "tables": {name: asdict(table) for name, table in self.tables.items()},
+            "parents": list(self.parents),
+            "spaces": dict(self.spaces),
+            "notes": dict(self.notes),
+        }
+        path = self.home.path("datasets", f"{self.digest}.yaml")
+        if not path.exists():
+            write_text(path, yaml.safe_dump(content, sort_keys=False))
+        return self.digest
+
+
+def load_dataset(home: Home, digest: str) -> Dataset:
+    """Open a dataset version by its digest.
+
+    Raises:
+        NotFound: The home has no such version.
+    """
+    path = home.path("datasets", f"{digest}.yaml")
+    if not path.is_file():
+        raise NotFound(f"no dataset version {digest!r} in {home.root}")
+    content = yaml.safe_load(path.read_text())
+    return Dataset(
+        home=home,
+        name=content["name"],
+        tables={name: Table(**table) for name, table in content["tables"].items()},
+        parents=tuple(content["parents"]),
+        spaces=content["spaces"],
+        notes=content["notes"],
+    )
+
+
+def write_table(home: Home, name: str, table: pa.Table) -> Table:
+    """Write a table as a Lance folder named by its content; the same content is written once.
+
+    Args:
+        home: Where to.
+        name: items, boards or events.
+        table: The rows, in the order that they keep.
+    """
+    import lance
+
+    content = table_digest(table)
+    uri = f"tables/{name}-{content}.lance"
+    target = home.path(uri)
+    if not target.exists():
+        with home.staging() as staging:
+            staged: Path = staging / "table.lance"
+            lance.write_dataset(table, str(staged))
+            publish(staged, target)
+    return Table(uri=uri, version=1, rows=len(table), content=content)
+
+
+def table_digest(table: pa.Table) -> str:
+    """Digest of a table's schema and values; how the rows are chunked does not count."""
+    sink = pa.BufferOutputStream()
+    whole = table.combine_chunks().replace_schema_metadata(None)
+    with pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    return digests.of_bytes([sink.getvalue()])

@@ -1,0 +1,1 @@
+"""The multimodal encoder: images and text in one embedding space."""

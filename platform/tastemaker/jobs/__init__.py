@@ -1,0 +1,1 @@
+"""One file per runnable job; each wires the parts below."""

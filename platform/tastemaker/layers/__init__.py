@@ -1,0 +1,1 @@
+"""Attention, norms and schedules shared by the model families."""

@@ -1,0 +1,1 @@
+"""Nearest-neighbour index: build and search."""

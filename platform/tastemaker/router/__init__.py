@@ -1,0 +1,1 @@
+"""The router LLM: dialogues, tokenizer, projectors and fine-tuning."""

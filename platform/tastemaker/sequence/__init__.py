@@ -1,0 +1,1 @@
+"""The user-sequence model: a user embedding and next-item candidates."""

@@ -1,0 +1,1 @@
+"""KServe model servers, the vLLM plug-in and the supervisor."""
