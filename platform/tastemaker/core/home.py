@@ -1,12 +1,12 @@
 """The home: where everything lives. One setting, `TASTEMAKER_HOME`.
 
-    tables/<name>-<digest>.lance   the tables of dataset versions
-    datasets/<digest>.yaml         dataset versions
-    bundles/<digest>/              trained models and indexes
-    evaluations/<digest>/          metrics and reports of bundles
-    environments/<env>/<model>.yaml  which bundle is live where
-    checkpoints/                   of jobs under way
-    tmp/                           half-written things; swept at the next start
+tables/<name>-<digest>.lance   the tables of dataset versions
+datasets/<digest>.yaml         dataset versions
+bundles/<digest>/              trained models and indexes
+evaluations/<digest>/          metrics and reports of bundles
+environments/<env>/<model>.yaml  which bundle is live where
+checkpoints/                   of jobs under way
+tmp/                           half-written things; swept at the next start
 """
 
 import os

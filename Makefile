@@ -1,0 +1,44 @@
+# Two commands: `make up` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CATALOG ?= demo
+PRESET ?=
+PORT ?= 8400
+QUESTION ?=
+export TASTEMAKER_HOME ?= $(CURDIR)/.tastemaker
+export PYTHONDONTWRITEBYTECODE =
+T := .venv/bin/tastemaker
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down test check lock clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@echo 'Settings: CATALOG=demo|fashion|ikea-home|folder:/path  PRESET=  PORT=8400  QUESTION="..."'
+
+setup: ## Make both environments from their locks (nothing to do when they are current).
+	@$(PYTHON) locks/install.py
+
+up: setup ## Set up, run the chain, start the assistant in the background, ask it a first question.
+	@$(T) pipeline run full_stack --catalog '$(CATALOG)' $(if $(PRESET),--preset '$(PRESET)')
+	@$(T) up --port $(PORT)
+	@$(T) ask --url http://127.0.0.1:$(PORT) $(if $(QUESTION),"$(QUESTION)",--first)
+	@echo "The page: http://127.0.0.1:$(PORT)/    make down stops everything."
+
+down: ## Stop the assistant and every model server.
+	@if [ -x $(T) ]; then $(T) down; else echo 'nothing was running'; fi
+
+test: setup ## Lint, types, layers and all tests, the slow ones too.
+	@.ci/check
+	@.venv/bin/python -m pytest -q
+
+check: ## Lint, types and layers only.
+	@.ci/check
+
+lock: ## Resolve both locks anew (the only command that changes them).
+	@cd locks && for name in platform llm; do ../.venv/uv/bin/uv pip compile -q $$name.in \
+	  --override overrides.txt --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links -o $$name.lock || exit 1; done
+
+clean: down ## Remove the home and the environments.
+	@rm -rf .tastemaker .venv .venv-llm

@@ -1,0 +1,167 @@
+"""`tastemaker <verb>`: parses, calls one thing, prints its result; nothing more.
+
+Nothing heavy is imported before a verb runs, so that `--help` answers at once.
+"""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tastemaker.core.errors import ConfigError, TastemakerError
+from tastemaker.core.home import Home
+
+app = typer.Typer(
+    help="Visual discovery on models you own. Everything lives in TASTEMAKER_HOME "
+    "(default ./.tastemaker).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+pipeline = typer.Typer(help="Run and compile pipelines.", no_args_is_help=True)
+app.add_typer(pipeline, name="pipeline")
+
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
+]
+Port = Annotated[int, typer.Option(help="Of the page; the four after it are used too.")]
+
+
+@pipeline.command("run")
+def pipeline_run(
+    name: str = typer.Argument(help="A compiled pipeline: full_stack."),
+    preset: str = typer.Option("", help="Default: the one named like the catalogue."),
+    catalog: str = typer.Option("", help="demo, fashion, ikea-home or folder:/path."),
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    cache: bool = typer.Option(True, help="Reuse finished steps."),
+) -> None:
+    """Run a pipeline here, on this machine's kfp.local."""
+    from tastemaker.jobs import full_stack
+
+    compiled = full_stack.compiled(name)
+    chosen = preset or full_stack.default_preset(catalog or "demo")
+    home = Home.open()
+    arguments = full_stack.resolve(chosen, catalog or None, overrides)
+    full_stack.run(home, arguments, pipeline=compiled, use_cache=cache)
+
+
+@pipeline.command("compile")
+def pipeline_compile(
+    check: bool = typer.Option(False, help="Change nothing; fail where a file is not current."),
+) -> None:
+    """Write pipelines/compiled/*.yaml, the IR that a cluster takes."""
+    if not Path("pipelines/compile.py").is_file():
+        raise TastemakerError("no pipelines/compile.py here: run this from the repository's root")
+    command = [sys.executable, "-m", "pipelines.compile", *(["--check"] if check else [])]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def up(
+    port: Port = 8400,
+    environment: str = "local",
+    foreground: bool = typer.Option(False, help="Stay until Ctrl-C."),
+) -> None:
+    """Start every server of an environment and wait until all are healthy."""
+    from tastemaker.serving import supervisor
+
+    supervisor.up(Home.open(), environment=environment, port=port, background=not foreground)
+
+
+@app.command()
+def down() -> None:
+    """Stop every server; nothing stays running."""
+    from tastemaker.serving import supervisor
+
+    stopped = supervisor.down(Home.open())
+    typer.echo("stopped" if stopped else "nothing was running")
+
+
+@app.command()
+def status() -> None:
+    """Say what runs."""
+    from tastemaker.serving import supervisor
+
+    typer.echo(supervisor.status(Home.open()))
+
+
+@app.command()
+def ask(
+    question: str = typer.Argument("", help="What you would type on the page."),
+    first: bool = typer.Option(False, "--first", help="Ask the first of the page's suggestions."),
+    user: str = typer.Option("", help="Answer for this user of the catalogue."),
+    url: str = typer.Option("http://127.0.0.1:8400", help="Address of the assistant."),
+) -> None:
+    """Ask the running assistant one question."""
+    from tastemaker.assistant.ask import ask as ask_assistant
+    from tastemaker.assistant.ask import first_suggestion
+
+    if not question and not first:
+        raise ConfigError('nothing to ask: give a question, as in `tastemaker ask "blue lamps"`')
+    ask_assistant(question or first_suggestion(url), user=user or None, url=url)
+
+
+def _add_step(step: str, work: Callable[..., str]) -> None:
+    """Offer a step of the chain as a verb: `tastemaker train-encoder tiny --dataset D`."""
+    parameters = [p for p in inspect.signature(work).parameters if p != "settings"]
+
+    def verb(**given: Any) -> None:
+        from tastemaker.core.config import load_preset, to_settings
+        from tastemaker.jobs import full_stack
+
+        preset, overrides = given.pop("preset", None), given.pop("overrides", [])
+        if preset is not None:
+            family = full_stack.STEPS[step][0]
+            config = load_preset(full_stack.config_of(step), family, preset, overrides)
+            given["settings"] = to_settings(config)
+        typer.echo(work(**given))
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = [
+        inspect.Parameter(
+            name,
+            kind,
+            annotation=str,
+            default=typer.Option(... if name != "environment" else "local", help="A digest.")
+            if name not in ("catalog", "source_digest")
+            else typer.Option("demo" if name == "catalog" else ""),
+        )
+        for name in parameters
+    ]
+    if "settings" in inspect.signature(work).parameters:
+        default = typer.Argument("default", help="Preset.")
+        signature.insert(0, inspect.Parameter("preset", kind, annotation=str, default=default))
+        signature.append(inspect.Parameter("overrides", kind, annotation=Overrides, default=[]))
+    verb.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    verb.__annotations__ = {p.name: p.annotation for p in signature}
+    verb.__doc__ = inspect.getdoc(work)
+    app.command(step.replace("_", "-"), rich_help_panel="Steps of the chain")(verb)
+
+
+def _add_steps() -> None:
+    from tastemaker.jobs import steps
+
+    names = ["curate", "simulate_users", "train_encoder", "precompute_embeddings", "build_index"]
+    names += ["train_sequence", "make_dialogues", "train_router"]
+    names += ["evaluate_encoder", "evaluate_sequence", "evaluate_router", "deploy"]
+    for name in names:
+        _add_step(name, getattr(steps, name))
+
+
+_add_steps()
+
+
+def main() -> None:
+    """Entry point: what a user can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except TastemakerError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        raise SystemExit(130) from None

@@ -1,0 +1,167 @@
+"""The steps of the chain with plain text in and out: what components and the CLI call.
+
+Each takes digests and resolved settings as JSON (empty: the family's `default` preset), runs
+one job on the home named by `TASTEMAKER_HOME`, and returns the digest of what it made. What a
+user can mend ends the process with one line, `error: ...`, and exit code 2.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from tastemaker.core.config import from_settings
+from tastemaker.core.errors import TastemakerError
+from tastemaker.core.home import Home
+from tastemaker.core.lifetime import end_with_owner
+
+P = ParamSpec("P")
+
+
+def _step(work: Callable[P, str]) -> Callable[P, str]:
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> str:
+        end_with_owner()
+        home = Home.open()
+        home.sweep()
+        start = time.monotonic()
+        try:
+            home.require_space()
+            digest = work(*args, **kwargs)
+        except TastemakerError as error:
+            sys.stderr.write(f"error: {error}\n")
+            raise SystemExit(2) from None
+        seconds = time.monotonic() - start
+        sys.stderr.write(f"{work.__name__}: {digest} in {seconds:.0f} s\n")
+        return digest
+
+    return run
+
+
+@_step
+def curate(catalog: str, source_digest: str, settings: str = "") -> str:
+    """Source to dataset version; `source_digest` is what the pipeline's cache sees of the source.
+
+    Raises:
+        DataError: The source has changed since its digest was taken.
+    """
+    from tastemaker.core.errors import DataError
+    from tastemaker.data.curation import CurateConfig
+    from tastemaker.data.sources import source_digest as digest_of
+    from tastemaker.jobs import curate as job
+
+    config = from_settings(CurateConfig, settings, family="curate")
+    found = digest_of(catalog, config)
+    if source_digest and found != source_digest:
+        raise DataError(
+            f"catalogue {catalog!r} has changed since this run began "
+            f"(digest {found}, expected {source_digest}); run it again"
+        )
+    return job.run(Home.open(), catalog, config)
+
+
+@_step
+def simulate_users(dataset: str, settings: str = "") -> str:
+    """Dataset version to one with events."""
+    from tastemaker.data.simulated_users import UsersConfig
+    from tastemaker.jobs import simulate_users as job
+
+    config = from_settings(UsersConfig, settings, family="users")
+    return job.run(Home.open(), dataset, config)
+
+
+@_step
+def train_encoder(dataset: str, settings: str = "") -> str:
+    """Dataset version to encoder bundle."""
+    from tastemaker.encoder.config import EncoderConfig
+    from tastemaker.jobs import train_encoder as job
+
+    config = from_settings(EncoderConfig, settings, family="encoder")
+    return job.run(Home.open(), dataset, config)
+
+
+@_step
+def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str:
+    """Dataset version to one with a vector column in the encoder's space."""
+    from tastemaker.jobs import precompute_embeddings as job
+
+    config = from_settings(job.EmbeddingsConfig, settings, family="embeddings")
+    return job.run(Home.open(), dataset, encoder, config)
+
+
+@_step
+def build_index(dataset: str, encoder: str, settings: str = "") -> str:
+    """Embedded dataset version to index bundle."""
+    from tastemaker.jobs import build_index as job
+    from tastemaker.retrieval.index import IndexConfig
+
+    config = from_settings(IndexConfig, settings, family="index")
+    return job.run(Home.open(), dataset, encoder, config)
+
+
+@_step
+def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
+    """Embedded dataset version with events to sequence bundle."""
+    from tastemaker.jobs import train_sequence as job
+    from tastemaker.sequence.config import SequenceConfig
+
+    config = from_settings(SequenceConfig, settings, family="sequence")
+    return job.run(Home.open(), dataset, encoder, config)
+
+
+@_step
+def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = "") -> str:
+    """Catalogue, boards and users to the router's dialogues."""
+    from tastemaker.jobs import make_dialogues as job
+    from tastemaker.router.config import DialoguesConfig
+
+    config = from_settings(DialoguesConfig, settings, family="dialogues")
+    return job.run(Home.open(), dataset, encoder, sequence, config)
+
+
+@_step
+def train_router(dialogues: str, settings: str = "") -> str:
+    """Dialogues to router bundle."""
+    from tastemaker.jobs import train_router as job
+    from tastemaker.router.config import RouterConfig
+
+    config = from_settings(RouterConfig, settings, family="router")
+    return job.run(Home.open(), dialogues, config)
+
+
+@_step
+def evaluate_encoder(dataset: str, encoder: str) -> str:
+    """Evaluate and register an encoder; returns its digest, now with a report."""
+    from tastemaker.jobs import evaluate_encoder as job
+
+    job.run(Home.open(), dataset, encoder)
+    return encoder
+
+
+@_step
+def evaluate_sequence(dataset: str, sequence: str) -> str:
+    """Evaluate and register a sequence model; returns its digest, now with a report."""
+    from tastemaker.jobs import evaluate_sequence as job
+
+    job.run(Home.open(), dataset, sequence)
+    return sequence
+
+
+@_step
+def evaluate_router(dialogues: str, router: str) -> str:
+    """Evaluate and register a router; returns its digest, now with a report."""
+    from tastemaker.jobs import evaluate_router as job
+
+    job.run(Home.open(), dialogues, router)
+    return router
+
+
+@_step
+def deploy(
+    dataset: str, encoder: str, index: str, sequence: str, router: str, environment: str = "local"
+) -> str:
+    """Make evaluated bundles live in an environment."""
+    from tastemaker.jobs import deploy as job
+
+    return job.run(Home.open(), dataset, encoder, index, sequence, router, environment)
