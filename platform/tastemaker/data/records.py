@@ -43,6 +43,14 @@ EVENTS = pa.schema(
         pa.field("time", pa.timestamp("ms", tz="UTC"), nullable=False),
     ]
 )
+QUARANTINE = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # item, board or event
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),  # a few fixed words
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class RawItem:
     attributes: Mapping[str, str] = field(default_factory=dict)
     price: float | None = None
     split: Split | None = None  # None: curation draws one from the id
+    fault: str = ""  # what the source found wrong with the row; curation sets it aside
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,7 @@ class RawCatalogue:
     num_items: int
     boards: tuple[RawBoard, ...] = ()
     events: tuple[RawEvent, ...] = ()
+    keep_duplicates: bool = False  # a published benchmark whose protocol counts every item
 
 
 def attributes(text: str) -> dict[str, str]:
