@@ -183,13 +183,13 @@ def _words(row: dict[str, str], rng: random.Random) -> tuple[str, str]:
     title = " ".join([*shown, row["noun"]])
     if rng.random() < 0.3:
         title = f"{row['maker']} {title}"
-    text = f"{rng.choice(_OPENINGS)} {rng.choice(_CLOSINGS)}".format(
-        **{**row, "care": rng.choice(CARE)}
-    )
+    filled = {**row, "care": rng.choice(CARE)}
+    sentences = [rng.choice(part).format(**filled) for part in (_OPENINGS, _CLOSINGS)]
+    text = " ".join(s[0].upper() + s[1:] for s in sentences if s)
     if rng.random() < 0.04:  # a typing error
         at = rng.randrange(1, max(2, len(text) - 1))
         text = text[: at - 1] + text[at:]
-    return title[0].upper() + title[1:], text.strip()
+    return title[0].upper() + title[1:], text
 
 
 def _boards(

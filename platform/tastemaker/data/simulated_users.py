@@ -39,12 +39,12 @@ class UsersConfig(Config):
     impressions_per_event: float = Field(default=3, ge=0)
     hide_frac: float = Field(default=0.03, ge=0, le=0.5)  # of impressions that are not liked
     days: int = Field(default=90, ge=1)  # mean time between a user's first and last session
-    taste: float = Field(default=6.0, ge=0)  # of an item liked in everything
-    intent: float = Field(default=5.0, ge=0)  # of the session's category
-    together: float = Field(default=2.5, ge=0)  # of sharing a board with the last item
-    popularity: float = Field(default=0.6, ge=0)  # of one standard deviation of log exposure
+    taste: float = Field(default=12.0, ge=0)  # of an item liked in everything
+    intent: float = Field(default=7.0, ge=0)  # of the session's category
+    together: float = Field(default=4.0, ge=0)  # of sharing a board with the last item
+    popularity: float = Field(default=0.8, ge=0)  # of one standard deviation of log exposure
     price: float = Field(default=0.7, ge=0)  # lost for one standard deviation from the usual
-    drift_frac: float = Field(default=0.6, ge=0, le=1)  # of the taste, replaced by the end
+    drift_frac: float = Field(default=0.4, ge=0, le=1)  # of the taste, replaced by the end
     seed: int = 11
 
 
@@ -69,7 +69,9 @@ def simulate(items: pa.Table, boards: pa.Table, config: UsersConfig) -> pa.Table
     feed = _Feed(traits, config.popularity * normal_N, config.intent)
     columns: dict[str, list[Any]] = {name: [] for name in EVENTS.names}
     for number in track(range(config.users), "simulate users", config.users):
-        user = _User(f"user-{number:05d}", feed, config, np.random.default_rng([config.seed, number]))
+        user = _User(
+            f"user-{number:05d}", feed, config, np.random.default_rng([config.seed, number])
+        )
         for row in user.live():
             for name, value in zip(EVENTS.names, row, strict=True):
                 columns[name].append(value)
