@@ -219,7 +219,7 @@ def _boards(
 
 def _recoded(jpeg: bytes, *, cropped: bool) -> bytes:
     """The same picture saved again, smaller or a little cropped: a near duplicate."""
-    image = Image.open(io.BytesIO(jpeg))
+    image: Image.Image = Image.open(io.BytesIO(jpeg))
     if cropped:
         image = image.crop((1, 1, image.width - 1, image.height - 1))
     small = image.resize((image.width * 9 // 10, image.height * 9 // 10))

@@ -35,8 +35,6 @@ BACKGROUNDS: dict[str, tuple[RGB, RGB]] = {
     "modern": ((205, 215, 225), (170, 175, 180)),
     "vintage": ((215, 200, 205), (150, 115, 100)),
 }
-TEXTURES = ("leather", "velvet", "linen", "cotton", "wool", "jute", "rattan", "oak", "walnut")
-TEXTURES += ("marble", "metal", "glass", "ceramic", "concrete")
 
 
 def render(row: Mapping[str, str], rng: random.Random, *, size_px: int) -> bytes:
@@ -145,14 +143,16 @@ def _surface(
 
 
 def _marks(pattern: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    marks: np.ndarray
     if pattern == "striped":
-        return np.sin(55 * x) > 0.35
-    if pattern == "dotted":
-        return (np.sin(42 * x) > 0.55) & (np.sin(42 * y) > 0.55)
-    if pattern == "checked":
-        return (np.sin(30 * x) > 0) ^ (np.sin(30 * y) > 0)
-    if pattern == "floral":
+        marks = np.sin(55 * x) > 0.35
+    elif pattern == "dotted":
+        marks = (np.sin(42 * x) > 0.55) & (np.sin(42 * y) > 0.55)
+    elif pattern == "checked":
+        marks = (np.sin(30 * x) > 0) ^ (np.sin(30 * y) > 0)
+    elif pattern == "floral":
         u, v = (x * 6) % 1 - 0.5, (y * 6) % 1 - 0.5
-        petal = 0.24 + 0.12 * np.cos(5 * np.arctan2(v, u))
-        return np.hypot(u, v) < petal
-    return np.zeros_like(x, bool)
+        marks = np.hypot(u, v) < 0.24 + 0.12 * np.cos(5 * np.arctan2(v, u))
+    else:
+        marks = np.zeros_like(x, bool)
+    return marks

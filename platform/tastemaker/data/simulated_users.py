@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from pydantic import Field
 
 from tastemaker.core.config import Config
@@ -53,7 +54,8 @@ def simulate(items: pa.Table, boards: pa.Table, config: UsersConfig) -> pa.Table
 
     Args:
         items: item_id, category, attributes and price are read.
-        boards: Items on one board are used together.
+        boards: Items on one board are used together. Test boards are left out, so that events
+            tell nothing about them.
         config: Numbers and weights.
 
     Returns:
@@ -64,7 +66,8 @@ def simulate(items: pa.Table, boards: pa.Table, config: UsersConfig) -> pa.Table
     """
     if len(items) < 8:
         raise DataError(f"simulated users need 8 items or more, this dataset has {len(items)}")
-    traits = item_traits(items, boards)
+    known = boards.filter(pa.compute.not_equal(boards["split"], "test"))
+    traits = item_traits(items, known)
     normal_N = np.random.default_rng(config.seed).standard_normal(len(items))
     feed = _Feed(traits, config.popularity * normal_N, config.intent)
     columns: dict[str, list[Any]] = {name: [] for name in EVENTS.names}
@@ -93,7 +96,8 @@ class _Feed:
     def show(self, category: int, num: int, rng: np.random.Generator) -> np.ndarray:
         """Items that a page shows, likely those of the category and the popular ones."""
         total_N = self.shown_CN[category]
-        return np.searchsorted(total_N, rng.random(num) * total_N[-1], side="right")
+        drawn: np.ndarray = np.searchsorted(total_N, rng.random(num) * total_N[-1], side="right")
+        return drawn
 
 
 class _User:
@@ -151,7 +155,7 @@ class _User:
                 category = self._intent(last)
 
     def _utility(self, base_N: np.ndarray, category: int, last: int | None) -> np.ndarray:
-        utility_N = base_N + self.feed.intent_CN[category]
+        utility_N: np.ndarray = base_N + self.feed.intent_CN[category]
         if last is not None and last in self.feed.traits.together:
             utility_N[self.feed.traits.together[last]] += self.config.together
         return utility_N

@@ -28,7 +28,7 @@ def run(home: Home, dataset: str, settings: UsersConfig) -> str:
         sys.stderr.write(f"dataset version {dataset} has events of its own; none are simulated\n")
         return dataset
     items = given.read("items", ["item_id", "category", "attributes", "price"])
-    events = simulate(items, given.read("boards", ["items"]), settings)
+    events = simulate(items, given.read("boards", ["items", "split"]), settings)
     actions = dict(sorted(Counter(events["action"].to_pylist()).items()))
     notes = {"events": len(events), "users": settings.users, "actions": actions}
     return Dataset(
