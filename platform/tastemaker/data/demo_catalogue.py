@@ -142,12 +142,12 @@ def _items(
         image = item.image if n % 2 else _recoded(item.image, cropped=n % 4 == 0)
         yield replace(item, item_id=copy_id, image=image)
     for n in range(config.corrupt):
-        item = _item(rows[n], config)
+        item = _item(rows[n % len(rows)], config)
         assert item.image is not None
         broken = item.image[: len(item.image) // 3] if n % 2 else b"GIF89a not a picture"
         yield replace(item, item_id=f"demo-corrupt{n}", image=broken)
     for n in range(config.untitled):
-        item = _item(rows[-1 - n], config)
+        item = _item(rows[-1 - n % len(rows)], config)
         yield replace(item, item_id=f"demo-untitled{n}", title=" ")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_BLOCK = 1024  # rows compared with all others at once
+_MAX_CELLS = 1 << 24  # pairs compared at once
 _WORDS = re.compile(r"\w+")
 
 
@@ -45,8 +45,9 @@ def near_duplicates(
 
 def _close_pairs(fingerprints: np.ndarray, max_bits: int) -> list[tuple[int, int]]:
     found = []
-    for start in range(0, len(fingerprints), _BLOCK):
-        block = fingerprints[start : start + _BLOCK]
+    rows = max(1, _MAX_CELLS // max(len(fingerprints), 1))
+    for start in range(0, len(fingerprints), rows):
+        block = fingerprints[start : start + rows]
         end = start + len(block)
         differ = np.bitwise_count(block[:, None] ^ fingerprints[None, :end])
         later, earlier = np.nonzero(differ <= max_bits)

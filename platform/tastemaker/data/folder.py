@@ -3,7 +3,9 @@
 import csv
 import json
 import math
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -187,17 +189,20 @@ def _board(row: Row, path: Path) -> RawBoard:
     return RawBoard(
         board_id=name,
         title=row.get("title", ""),
-        items=tuple(_ids(row["items"])),
+        items=_ids(row["items"], path),
         theme=row.get("theme", ""),
         split=_SPLITS.get(split),
     )
 
 
-def _ids(text: str) -> Iterable[str]:
-    """Item ids as a JSON list, or separated by spaces, commas or bars."""
-    if text.lstrip().startswith("["):
-        return [_text(value) for value in json.loads(text)]
-    return text.replace(",", " ").replace("|", " ").replace(";", " ").split()
+def _ids(text: str, path: Path) -> tuple[str, ...]:
+    """Item ids as a JSON list, or separated by spaces, commas, semicolons or bars."""
+    if not text.lstrip().startswith("["):
+        return tuple(re.split(r"[\s,;|]+", text.strip()))
+    try:
+        return tuple(_text(value) for value in json.loads(text))
+    except json.JSONDecodeError:
+        raise DataError(f"{path}: items {text[:60]!r} is not a JSON list") from None
 
 
 def _event(row: Row, path: Path) -> RawEvent:
@@ -213,8 +218,6 @@ def _event(row: Row, path: Path) -> RawEvent:
 
 def _time_ms(text: str, path: Path) -> int:
     """Milliseconds since 1970, or an ISO 8601 time; without a zone it is UTC."""
-    from datetime import UTC, datetime
-
     if text.strip().isdigit():
         return int(text)
     try:

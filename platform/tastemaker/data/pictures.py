@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 80_000_000  # a larger file is refused before it is decoded
 _SIDE = 32  # of the picture that the perceptual hash sees
@@ -88,6 +88,8 @@ def _decode(image: bytes, min_side_px: int) -> Image.Image:
             upright = ImageOps.exif_transpose(opened)
     except BadPicture:
         raise
+    except UnidentifiedImageError:
+        raise BadPicture("unreadable image", "not an image of a known format") from None
     except Exception as error:  # Pillow's decoders raise almost anything on broken files
         kind = type(error).__name__
         raise BadPicture("unreadable image", f"{kind}: {error}"[:200]) from None

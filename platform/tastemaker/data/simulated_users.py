@@ -40,11 +40,15 @@ class UsersConfig(Config):
     impressions_per_event: float = Field(default=3, ge=0)
     hide_frac: float = Field(default=0.03, ge=0, le=0.5)  # of impressions that are not liked
     days: int = Field(default=90, ge=1)  # mean time between a user's first and last session
-    taste: float = Field(default=12.0, ge=0)  # of an item liked in everything
-    intent: float = Field(default=7.0, ge=0)  # of the session's category
-    together: float = Field(default=4.0, ge=0)  # of sharing a board with the last item
-    popularity: float = Field(default=0.8, ge=0)  # of one standard deviation of log exposure
-    price: float = Field(default=0.7, ge=0)  # lost for one standard deviation from the usual
+    taste: float = Field(default=12.0, ge=0, le=100)  # of an item liked in everything
+    intent: float = Field(default=7.0, ge=0, le=100)  # of the session's category
+    together: float = Field(default=4.0, ge=0, le=100)  # of sharing a board with the last item
+    popularity: float = Field(
+        default=0.8, ge=0, le=100
+    )  # of one standard deviation of log exposure
+    price: float = Field(
+        default=0.7, ge=0, le=100
+    )  # lost for one standard deviation from the usual
     drift_frac: float = Field(default=0.4, ge=0, le=1)  # of the taste, replaced by the end
     seed: int = 11
 
@@ -140,6 +144,8 @@ class _User:
         category, last = self._intent(None), None
         searched = rng.random() < 0.3
         for step in range(length):
+            if not self.open_N.any():
+                return
             weight_N = np.exp(self._utility(utility_N, category, last)) * self.open_N
             total_N = np.cumsum(weight_N)
             item = int(np.searchsorted(total_N, rng.random() * total_N[-1], side="right"))

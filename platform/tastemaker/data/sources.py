@@ -60,7 +60,7 @@ def _folder(catalog: str) -> Path:
         raise ConfigError(f"unknown catalogue {catalog!r}; it is {NAMES}")
     path = Path(catalog.removeprefix(FOLDER)).expanduser()
     if not path.is_dir():
-        raise DataError(f"catalogue {catalog!r}: {path} is not a folder")
+        raise DataError(f"catalogue {catalog!r}: {path.resolve()} is not a folder")
     return path
 
 
