@@ -1,0 +1,127 @@
+"""Evaluation reports: one self-contained HTML page with tables, plots and pictures."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid var(--line); text-align: left }
+th { background: var(--soft) } td.n { text-align: right }
+.plot { max-width: 100%; background: #fff; border-radius: 8px }
+.row { display: flex; gap: .4rem; align-items: center; margin: .4rem 0; overflow-x: auto }
+.row span { flex: 0 0 16rem; font-size: .9rem } .row img { height: 84px; border-radius: 6px }
+</style></head><body><h1>{{ title }}</h1>
+{% for part in parts %}
+{% if part.kind == "text" %}<p>{{ part.text }}</p>
+{% elif part.kind == "table" %}<h2>{{ part.caption }}</h2><table><thead><tr>
+{% for key in part.keys %}<th scope="col">{{ key }}</th>{% endfor %}</tr></thead><tbody>
+{% for row in part.rows %}<tr>{% for cell in row %}<td{% if cell.number %} class="n"{% endif %}>
+{{- cell.text }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
+{% elif part.kind == "plot" %}<h2>{{ part.caption }}</h2>
+<img class="plot" alt="{{ part.caption }}" src="data:image/png;base64,{{ part.data }}">
+{% else %}<h2>{{ part.caption }}</h2>
+{% for label, pictures in part.rows %}<div class="row"><span>{{ label }}</span>
+{% for data in pictures %}<img alt="" src="data:image/jpeg;base64,{{ data }}">{% endfor %}</div>
+{% endfor %}{% endif %}{% endfor %}
+</body></html>
+"""
+
+
+class Report:
+    """Collects parts, in order, and renders them; everything is escaped and inlined."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.parts: list[dict[str, Any]] = []
+
+    def text(self, paragraph: str) -> None:
+        """Add a paragraph."""
+        self.parts.append({"kind": "text", "text": paragraph})
+
+    def table(self, caption: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add a table; floats are shown with three decimals.
+
+        Args:
+            caption: Its heading.
+            rows: One mapping a row; the first row's keys are the columns.
+        """
+        keys = list(rows[0]) if rows else []
+        cells = [[_cell(row.get(key, "")) for key in keys] for row in rows]
+        self.parts.append({"kind": "table", "caption": caption, "keys": keys, "rows": cells})
+
+    def plot(self, caption: str, figure: Any) -> None:
+        """Add a matplotlib figure as PNG, and close it."""
+        import matplotlib.pyplot as plt
+
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+        plt.close(figure)
+        self.parts.append({"kind": "plot", "caption": caption, "data": _base64(out.getvalue())})
+
+    def images(self, caption: str, rows: Sequence[tuple[str, Sequence[bytes]]]) -> None:
+        """Add rows of JPEG pictures, each with a label on its left."""
+        shown = [(label, [_base64(picture) for picture in pictures]) for label, pictures in rows]
+        self.parts.append({"kind": "images", "caption": caption, "rows": shown})
+
+    def html(self) -> str:
+        """The page."""
+        template = Environment(autoescape=True).from_string(_PAGE)
+        return template.render(title=self.title, parts=self.parts)
+
+
+def figure(width: float = 6.5, height: float = 3.4) -> tuple[Any, Any]:
+    """A matplotlib figure and its axes, drawn without a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    made, axes = plt.subplots(figsize=(width, height))
+    axes.spines[["top", "right"]].set_visible(False)
+    return made, axes
+
+
+def bars(values: Mapping[str, float], ylabel: str) -> Any:
+    """A bar chart, one bar a name, with its value above it."""
+    made, axes = figure()
+    drawn = axes.bar(
+        list(values), list(values.values()), color=["#356ae6", *["#9aa4b2"] * 20][: len(values)]
+    )
+    axes.bar_label(drawn, fmt="%.3f", padding=2)
+    axes.set_ylabel(ylabel)
+    axes.tick_params(axis="x", labelrotation=15)
+    return made
+
+
+def curve(values: Sequence[float], ylabel: str, *, smooth: int = 20) -> Any:
+    """A training curve with its running mean over `smooth` steps."""
+    made, axes = figure()
+    axes.plot(values, alpha=0.3, color="#356ae6")
+    means = [
+        sum(values[max(0, i - smooth) : i + 1]) / len(values[max(0, i - smooth) : i + 1])
+        for i in range(len(values))
+    ]
+    axes.plot(means, color="#356ae6")
+    axes.set_xlabel("step")
+    axes.set_ylabel(ylabel)
+    return made
+
+
+def _cell(value: Any) -> dict[str, Any]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"text": f"{value:.3f}" if isinstance(value, float) else str(value), "number": number}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

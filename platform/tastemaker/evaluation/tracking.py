@@ -1,0 +1,68 @@
+"""Keep what an evaluation found: files in the home, an MLflow run, a registered version."""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tastemaker.core import digests
+from tastemaker.core.home import Home, write_text
+
+
+def record(
+    home: Home,
+    *,
+    bundle_digest: str,
+    family: str,
+    metrics: Mapping[str, float],
+    params: Mapping[str, Any],
+    report_html: str,
+) -> str:
+    """Write metrics and report of a bundle, log the run, and register the version once.
+
+    Args:
+        home: Where to: `evaluations/<bundle>/{metrics.json,report.html}`, `mlflow.db`.
+        bundle_digest: The bundle that was evaluated.
+        family: encoder, sequence, router; the registered model is `tastemaker-<family>`.
+        metrics: Named figures.
+        params: The bundle's configuration.
+        report_html: The report.
+
+    Returns:
+        Digest of the metrics.
+    """
+    folder = home.path("evaluations", bundle_digest, "x").parent
+    write_text(folder / "report.html", report_html)
+    write_text(folder / "metrics.json", json.dumps(dict(metrics), indent=1, sort_keys=True))
+    _log(home, bundle_digest, family, metrics, params)
+    return digests.of_json(dict(metrics))
+
+
+def _log(
+    home: Home,
+    bundle: str,
+    family: str,
+    metrics: Mapping[str, float],
+    params: Mapping[str, Any],
+) -> None:
+    import mlflow
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    client = mlflow.MlflowClient(f"sqlite:///{home.path('mlflow.db')}")
+    name = f"tastemaker-{family}"
+    artifacts = home.path("mlartifacts", "x").parent.as_uri()
+    experiment = client.get_experiment_by_name(name)
+    made = experiment.experiment_id if experiment else client.create_experiment(name, artifacts)
+    run = client.create_run(made, run_name=bundle, tags={"bundle": bundle})
+    for key, value in params.items():
+        client.log_param(run.info.run_id, key, str(value)[:500])
+    for key, value in metrics.items():
+        client.log_metric(run.info.run_id, key.replace("@", "_at_"), float(value))
+    client.set_terminated(run.info.run_id)
+    if not client.search_registered_models(f"name='{name}'"):
+        client.create_registered_model(name)
+    held = client.search_model_versions(f"name='{name}'")
+    if bundle not in {version.tags.get("bundle") for version in held}:
+        source = home.path("bundles", bundle).as_uri()
+        client.create_model_version(name, source, run_id=run.info.run_id, tags={"bundle": bundle})

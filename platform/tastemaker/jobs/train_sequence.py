@@ -1,0 +1,108 @@
+"""Train the user-sequence model on an embedded dataset version with events."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tastemaker.core import digests
+from tastemaker.core.config import to_settings
+from tastemaker.core.errors import DataError
+from tastemaker.core.home import Home
+from tastemaker.data.dataset import load_dataset
+from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
+from tastemaker.sequence.batches import batch, training_part
+from tastemaker.sequence.config import SequenceConfig
+from tastemaker.sequence.histories import histories
+from tastemaker.sequence.model import SequenceModel, next_item_loss
+from tastemaker.sequence.recommender import Recommender, save_sequence
+from tastemaker.training.loop import fit
+
+
+def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str:
+    """Train and write a bundle.
+
+    Args:
+        home: Where everything lives.
+        dataset: A dataset version with events and vectors of `encoder`.
+        encoder: The encoder bundle: the space that the model reads.
+        settings: Size and training.
+
+    Returns:
+        The bundle's digest.
+
+    Raises:
+        NotFound: The dataset version has no events or no vectors of that space.
+        DataError: No user has events enough to learn from.
+    """
+    data = load_dataset(home, dataset)
+    load_bundle(home, encoder, family="encoder")
+    column = data.vector_column(encoder)
+    items = data.read("items", ["item_id", column])
+    vectors = torch.from_numpy(np.stack(items[column].to_numpy(zero_copy_only=False)).copy())
+    item_ids = items["item_id"].to_pylist()
+    users = [training_part(h) for h in histories(data.read("events"), item_ids)]
+    users = [user for user in users if len(user.items) >= 2 and len(user.positives())]
+    if not users:
+        raise DataError(f"dataset version {dataset}: no user has 4 positive events to learn from")
+    popularity = torch.zeros(len(item_ids))
+    for user in users:
+        popularity += torch.bincount(
+            torch.from_numpy(user.items[user.positives()]), minlength=len(item_ids)
+        )
+    torch.manual_seed(settings.seed)
+    model = SequenceModel(settings, vectors.shape[1], len(item_ids)).train()
+    with torch.no_grad():
+        model.item_bias.copy_((popularity + 1).log() - (popularity + 1).log().mean())
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+
+    def step(i: int) -> dict[str, float]:
+        rate = min(1.0, (i + 1) / 50) * 0.5 * (1 + math.cos(math.pi * i / settings.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * max(rate, 0.01)
+        rows, actions, following = batch(
+            users,
+            users=settings.batch_users,
+            max_events=settings.max_events,
+            seed=settings.seed,
+            step=i,
+        )
+        loss = next_item_loss(model, vectors, rows, actions, following)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return {"loss": loss.item()}
+
+    key = digests.of_json([dataset, encoder, to_settings(settings)])
+    checkpoint = home.path("checkpoints", f"train_sequence-{key}.pt")
+    history = fit(
+        step,
+        {"model": model, "optimizer": optimizer},
+        num_steps=settings.steps,
+        checkpoint=checkpoint,
+        checkpoint_every=settings.checkpoint_every,
+        seed=settings.seed,
+        label="train the user model",
+    )
+    recommender = Recommender(model, item_ids, vectors, popularity)
+    card = Card(
+        family="sequence",
+        config=settings.model_dump(mode="json"),
+        parents={"dataset": dataset, "encoder": encoder},
+        reads=(encoder,),
+        metrics={"final_loss": float(np.mean([h["loss"] for h in history[-20:]]))},
+    )
+    curve = [round(h["loss"], 4) for h in history]
+
+    def write(folder: Path) -> None:
+        save_sequence(recommender, folder)
+        (folder / "curve.json").write_text(json.dumps(curve))
+
+    bundle = write_bundle(home, card, write)
+    checkpoint.unlink(missing_ok=True)
+    return bundle.digest
