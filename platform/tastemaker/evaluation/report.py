@@ -25,7 +25,7 @@ th { background: var(--soft) } td.n { text-align: right }
 {% for part in parts %}
 {% if part.kind == "text" %}<p>{{ part.text }}</p>
 {% elif part.kind == "table" %}<h2>{{ part.caption }}</h2><table><thead><tr>
-{% for key in part.keys %}<th scope="col">{{ key }}</th>{% endfor %}</tr></thead><tbody>
+{% for key in part.columns %}<th scope="col">{{ key }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in part.rows %}<tr>{% for cell in row %}<td{% if cell.number %} class="n"{% endif %}>
 {{- cell.text }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
 {% elif part.kind == "plot" %}<h2>{{ part.caption }}</h2>
@@ -58,7 +58,7 @@ class Report:
         """
         keys = list(rows[0]) if rows else []
         cells = [[_cell(row.get(key, "")) for key in keys] for row in rows]
-        self.parts.append({"kind": "table", "caption": caption, "keys": keys, "rows": cells})
+        self.parts.append({"kind": "table", "caption": caption, "columns": keys, "rows": cells})
 
     def plot(self, caption: str, figure: Any) -> None:
         """Add a matplotlib figure as PNG, and close it."""

@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+
+import mlflow
+
+from tastemaker.core.home import Home
+from tastemaker.evaluation.report import Report, bars
+from tastemaker.evaluation.tracking import record
+
+
+def test_everything_is_escaped_and_inlined() -> None:
+    report = Report("<b>title")
+    report.text("<script>alert(1)</script>")
+    report.table("t", [{"method": "<i>", "hr": 0.12345, "n": 3}])
+    report.images("pictures", [("<u>label", [b"\xff\xd8"])])
+    report.plot("plot", bars({"a": 0.1, "b": 0.2}, "HR"))
+    html = report.html()
+    for bad in ("<script>", "<b>title", "<i>", "<u>"):
+        assert bad not in html
+    assert "0.123" in html
+    assert "data:image/png;base64," in html
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_a_bundle_is_registered_once(tmp_path: Path) -> None:
+    home = Home.open(str(tmp_path))
+    for value in (0.5, 0.6):
+        record(
+            home,
+            bundle_digest="abc",
+            family="encoder",
+            metrics={"hr@10": value},
+            params={"width": 3},
+            report_html="<html></html>",
+        )
+    assert json.loads((tmp_path / "evaluations/abc/metrics.json").read_text()) == {"hr@10": 0.6}
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    versions = client.search_model_versions("name='tastemaker-encoder'")
+    assert [v.tags["bundle"] for v in versions] == ["abc"]
