@@ -1,0 +1,27 @@
+"""What the router says: a few fixed sentences, each one token, so that an answer costs one step."""
+
+FOUND = "Here is what I found."
+CLOSE = "These come close."
+SUITS = "These should suit you."
+FITS_LIST = "These would go well with your items."
+NOTHING_FITS = "I found nothing that fits."
+HELLO = "Hello! What are you looking for?"
+WELCOME = "You are welcome."
+GOODBYE = "Goodbye!"
+ABILITIES = "Ask me for items, for more like one of them, or for ideas to your taste."
+OUT_OF_SCOPE = "I can only help you find things in this catalogue."
+NO_LIST = "I have not shown you anything yet. What are you looking for?"
+
+SENTENCES = (
+    FOUND,
+    CLOSE,
+    SUITS,
+    FITS_LIST,
+    NOTHING_FITS,
+    HELLO,
+    WELCOME,
+    GOODBYE,
+    ABILITIES,
+    OUT_OF_SCOPE,
+    NO_LIST,
+)

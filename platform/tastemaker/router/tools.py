@@ -1,0 +1,95 @@
+"""The tools that the router calls, as OpenAI tool definitions, and the check of a call.
+
+`item` is `@1#2` (item 2 of list 1), `@1` (a whole list: its mean) or `{"list": "@1", "ref": "red"}`
+(the item of the list that fits the words best; whoever executes the call finds it).
+"""
+
+import re
+from typing import Any
+
+SEARCH, SIMILAR, RECOMMEND, ANSWER = "search_items", "similar_items", "recommend", "answer"
+
+_LIST = {"type": "string", "pattern": "^@[1-9][0-9]?$"}
+_ITEM = {
+    "anyOf": [
+        {"type": "string", "pattern": "^@[1-9][0-9]?(#[1-9][0-9]{0,2})?$"},
+        {
+            "type": "object",
+            "properties": {"list": _LIST, "ref": {"type": "string"}},
+            "required": ["list", "ref"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+def _tool(name: str, does: str, properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    parameters = {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+    function = {"name": name, "description": does, "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+TOOLS: list[dict[str, Any]] = [
+    _tool(
+        SEARCH,
+        "Find items by words; category is lower case, cheaper_than a list to stay below.",
+        {
+            "query": {"type": "string"},
+            "category": {"type": "string"},
+            "max_price": {"type": "integer", "minimum": 0},
+            "cheaper_than": _LIST,
+        },
+        "query",
+    ),
+    _tool(
+        SIMILAR,
+        "Find items like one item or a whole list, changed or narrowed by a few words.",
+        {"item": _ITEM, "query": {"type": "string"}},
+        "item",
+    ),
+    _tool(RECOMMEND, "Find items for this user's taste.", {"query": {"type": "string"}}),
+    _tool(
+        ANSWER,
+        "End the turn with a sentence, and the list to show.",
+        {"text": {"type": "string"}, "items": _LIST},
+        "text",
+    ),
+]
+
+_ARGUMENTS = {tool["function"]["name"]: tool["function"]["parameters"] for tool in TOOLS}
+
+
+def fault(name: str, arguments: dict[str, Any]) -> str:
+    """What is wrong with a call, "" when it follows its tool's schema."""
+    if name not in _ARGUMENTS:
+        return f"unknown tool {name!r}; the tools are: {', '.join(_ARGUMENTS)}"
+    return _object_fault(_ARGUMENTS[name], arguments, name)
+
+
+def _object_fault(schema: dict[str, Any], values: dict[str, Any], where: str) -> str:
+    missing = [key for key in schema["required"] if key not in values]
+    if missing:
+        return f"{where} lacks {missing[0]!r}"
+    for key, value in values.items():
+        if key not in schema["properties"]:
+            return f"{where} takes no {key!r}"
+        if not _fits(schema["properties"][key], value):
+            return f"{where}.{key} may not be {value!r}"
+    return ""
+
+
+def _fits(schema: dict[str, Any], value: Any) -> bool:
+    if "anyOf" in schema:
+        return any(_fits(choice, value) for choice in schema["anyOf"])
+    if schema["type"] == "string":
+        pattern = schema.get("pattern", "")
+        return isinstance(value, str) and re.search(pattern, value) is not None
+    if schema["type"] == "integer":
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and value >= schema.get("minimum", value)
+    return isinstance(value, dict) and not _object_fault(schema, value, "item")
