@@ -8,9 +8,16 @@ ARCHITECTURE = "ItemQwen3ForCausalLM"
 
 
 def register() -> None:
-    """Make the architecture known to vLLM; called once in each of its processes."""
+    """Make the architecture known to vLLM; called in each of its processes.
+
+    Each of them also ends with the supervisor, if one started it: vLLM's engine is a process of
+    its own that would outlive a killed front.
+    """
     from vllm import ModelRegistry
 
+    from tastemaker.core.lifetime import end_with_owner
+
+    end_with_owner()
     if ARCHITECTURE not in ModelRegistry.get_supported_archs():
         ModelRegistry.register_model(
             ARCHITECTURE, "tastemaker.serving.vllm_model:ItemQwen3ForCausalLM"
