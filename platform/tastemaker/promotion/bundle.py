@@ -1,7 +1,7 @@
 """Bundles: a trained model (or an index) as files, named by a digest of its content.
 
-    bundle.yaml    family, name, resolved config, parents, spaces read and written, code version
-    *              weights (safetensors), vocabularies, whatever the family needs
+bundle.yaml    family, name, resolved config, parents, spaces read and written, code version
+*              weights (safetensors), vocabularies, whatever the family needs
 """
 
 from collections.abc import Callable, Mapping
@@ -113,4 +113,3 @@ def read_bundle(path: Path, *, family: str | None = None) -> Bundle:
     if family is not None and card.family != family:
         raise NotFound(f"bundle {path.name} is of family {card.family!r}, not {family!r}")
     return Bundle(digest=digests.of_folder(path), path=path, card=card)
-

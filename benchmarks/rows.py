@@ -1,0 +1,55 @@
+"""The form of a result row, the same for every benchmark."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def row(
+    metric: str,
+    value: float,
+    *,
+    baseline: float | None,
+    goal: float | None,
+    unit: str,
+    seeds: int,
+    command: str,
+) -> dict[str, Any]:
+    """One figure with where it comes from.
+
+    Args:
+        metric: What was measured, on what.
+        value: The figure; the mean over seeds.
+        baseline: The same of the best baseline, measured in the same run.
+        goal: What was aimed at; higher is better.
+        unit: fraction, tok/s, ...
+        seeds: How many.
+        command: What anyone runs to get it again.
+    """
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return {
+        "metric": metric,
+        "value": round(value, 4),
+        "baseline": None if baseline is None else round(baseline, 4),
+        "goal": goal,
+        "unit": unit,
+        "seeds": seeds,
+        "command": command,
+        "commit": commit,
+        "date": date.today().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
+    }
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> None:
+    """Write `results/<name>.json`."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")

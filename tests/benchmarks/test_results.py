@@ -1,0 +1,36 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.make_results import HERE, markdown
+
+ROW = {
+    "metric": "m",
+    "value": 0.5,
+    "baseline": 0.4,
+    "goal": 0.6,
+    "unit": "fraction",
+    "seeds": 1,
+    "command": "c",
+    "commit": "x",
+    "date": "d",
+    "machine": "m",
+}
+
+
+def test_results_page_is_current() -> None:
+    assert (HERE / "RESULTS.md").read_text() == markdown(HERE / "results")
+
+
+def test_a_miss_is_reported_as_a_miss(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"rows": [ROW, {**ROW, "value": 0.7}]}))
+    lines = [line for line in markdown(tmp_path).splitlines() if line.startswith("| m ")]
+    assert "**missed**" in lines[0]
+    assert "| met |" in lines[1]
+
+
+def test_a_row_without_a_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"rows": [{"metric": "m"}]}))
+    with pytest.raises(ValueError, match=r"lacks.*baseline"):
+        markdown(tmp_path)
