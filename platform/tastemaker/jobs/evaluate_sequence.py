@@ -1,8 +1,10 @@
 """Evaluate a user model against popularity, co-visitation and mean embedding; write its report."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from tastemaker.core.errors import DataError
 from tastemaker.core.home import Home
@@ -19,8 +21,8 @@ from tastemaker.evaluation.sequence import (
 from tastemaker.evaluation.tracking import record
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.sequence.batches import training_part
-from tastemaker.sequence.histories import histories
-from tastemaker.sequence.recommender import load_sequence
+from tastemaker.sequence.histories import History, histories
+from tastemaker.sequence.recommender import Recommender, load_sequence
 
 K = 10
 
@@ -101,7 +103,9 @@ def run(home: Home, dataset: str, sequence: str) -> str:
     )
 
 
-def _examples(recommender, cases, items):  # type: ignore[no-untyped-def]
+def _examples(
+    recommender: Recommender, cases: Sequence[tuple[History, int]], items: pa.Table
+) -> list[tuple[str, list[bytes]]]:
     images = items["image"]
     rows = []
     for history, _ in cases[:: max(1, len(cases) // 5)][:5]:

@@ -70,6 +70,7 @@ def resolve(preset: str, catalog: str | None, overrides: Sequence[str]) -> dict[
         ConfigError: Unknown preset, step or key.
         DataError: The catalogue cannot be read.
     """
+    from tastemaker.data.curation import CurateConfig
     from tastemaker.data.sources import source_digest
 
     chosen = load_preset(FullStackConfig, "full_stack", preset)
@@ -89,8 +90,12 @@ def resolve(preset: str, catalog: str | None, overrides: Sequence[str]) -> dict[
         for step, (family, _) in STEPS.items()
     }
     catalog = catalog or chosen.catalog
+    if catalog.startswith("folder:"):  # steps run in other processes
+        catalog = f"folder:{Path(catalog.removeprefix('folder:')).expanduser().resolve()}"
     arguments = {f"{step}_settings": to_settings(config) for step, config in configs.items()}
-    digest = source_digest(catalog, configs["curate"])
+    curate = configs["curate"]
+    assert isinstance(curate, CurateConfig)
+    digest = source_digest(catalog, curate)
     return {"catalog": catalog, "source_digest": digest, **arguments}
 
 
@@ -112,7 +117,7 @@ def run(home: Home, arguments: dict[str, str], *, pipeline: Path, use_cache: boo
     home.sweep()
     home.require_space()
     os.environ.update({"TASTEMAKER_HOME": str(home.root), OWNER: str(os.getpid())})
-    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a neighbour's load costs little then
     warnings.filterwarnings("ignore", message=".*custom or non-Python base image.*")
     forget_lost(home)
     task = components.load_component_from_file(str(pipeline))
