@@ -29,9 +29,7 @@ STOP_TIMEOUT_S = 30.0
 _LOG_LINES = 15
 
 
-def up(
-    home: Home, environment: str = "local", port: int = 8400, background: bool = True
-) -> None:
+def up(home: Home, environment: str = "local", port: int = 8400, background: bool = True) -> None:
     """Start every server and wait until all are healthy; progress goes to stderr.
 
     Does nothing where the same bundles are served already; restarts all where they changed.

@@ -58,7 +58,7 @@ def checked_vectors(data: Any, *, what: str, width: int, max_rows: int) -> list[
     return [part.to(torch.float32) for part in parts]
 
 
-class VectorParser(MultiModalDataParser):
+class VectorParser(MultiModalDataParser):  # type: ignore[misc]
     """Takes vectors of the router's own widths, and nothing but vectors."""
 
     def __init__(self, *, item_dim: int, user_dim: int, max_items: int) -> None:
@@ -79,7 +79,7 @@ class VectorParser(MultiModalDataParser):
         return AudioEmbeddingItems(users)
 
 
-class RouterInfo(BaseProcessingInfo):
+class RouterInfo(BaseProcessingInfo):  # type: ignore[misc]
     """Widths and limits, from the extra keys of the model's config.json."""
 
     def get_data_parser(self) -> VectorParser:
@@ -104,7 +104,7 @@ class RouterInfo(BaseProcessingInfo):
         return {}
 
 
-class RouterDummyInputs(BaseDummyInputsBuilder[RouterInfo]):
+class RouterDummyInputs(BaseDummyInputsBuilder[RouterInfo]):  # type: ignore[misc]
     """Inputs that vLLM warms up with."""
 
     def get_dummy_text(self, mm_counts: Mapping[str, int]) -> str:
@@ -129,7 +129,7 @@ class RouterDummyInputs(BaseDummyInputsBuilder[RouterInfo]):
         return data
 
 
-class RouterProcessor(BaseMultiModalProcessor[RouterInfo]):
+class RouterProcessor(BaseMultiModalProcessor[RouterInfo]):  # type: ignore[misc]
     """Passes vectors through and widens each placeholder to one token an item."""
 
     def _get_mm_fields_config(
@@ -153,9 +153,7 @@ class RouterProcessor(BaseMultiModalProcessor[RouterInfo]):
             return [c.item_token_id] * int(lists.get_feature_size(index))
 
         return [
-            PromptReplacement(
-                modality="image", target=[c.item_token_id], replacement=item_tokens
-            ),
+            PromptReplacement(modality="image", target=[c.item_token_id], replacement=item_tokens),
             PromptReplacement(
                 modality="audio", target=[c.user_token_id], replacement=[c.user_token_id]
             ),

@@ -18,7 +18,7 @@ from vllm.model_executor.models.qwen3 import Qwen3ForCausalLM
 from vllm.model_executor.models.utils import AutoWeightsLoader, _merge_multimodal_embeddings
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
-from tastemaker.router.projector import Projector
+from tastemaker.router.projector import Projector, item_embeddings
 from tastemaker.serving.vllm_inputs import RouterDummyInputs, RouterInfo, RouterProcessor
 
 
@@ -51,13 +51,12 @@ class ItemQwen3ForCausalLM(Qwen3ForCausalLM, SupportsMultiModal):  # type: ignor
         return lists + users
 
     def _items(self, x_NE: Tensor) -> Tensor:
-        index_N = self.item_index_token_ids[: len(x_NE)]
-        weight = next(self.item_projector.parameters())
-        return self.item_projector(x_NE.to(weight.dtype)) + self.model.embed_input_ids(index_N)
+        places_NW = self.model.embed_input_ids(self.item_index_token_ids[: len(x_NE)])
+        return item_embeddings(self.item_projector, x_NE, places_NW)
 
     def _user(self, u_1E: Tensor) -> Tensor:
-        weight = next(self.user_projector.parameters())
-        return self.user_projector(u_1E.to(weight.dtype))
+        projected_1W: Tensor = self.user_projector(u_1E)
+        return projected_1W
 
     def embed_input_ids(
         self,
@@ -67,14 +66,15 @@ class ItemQwen3ForCausalLM(Qwen3ForCausalLM, SupportsMultiModal):  # type: ignor
         is_multimodal: Tensor | None = None,
     ) -> Tensor:
         """Token embeddings, with the placeholders' places taken by projected vectors."""
-        embedded = self.model.embed_input_ids(input_ids)
+        embedded: Tensor = self.model.embed_input_ids(input_ids)
         if multimodal_embeddings is None or len(multimodal_embeddings) == 0:
             return embedded
-        return _merge_multimodal_embeddings(
+        merged: Tensor = _merge_multimodal_embeddings(
             inputs_embeds=embedded,
             multimodal_embeddings=multimodal_embeddings,
             is_multimodal=is_multimodal,
         )
+        return merged
 
     def get_mm_mapping(self) -> MultiModelKeys:
         """Which parts are which, for LoRA adapters."""

@@ -110,9 +110,7 @@ class Watch:
             self.write_state("ready")
             time.sleep(_POLL_S)
 
-    def _first_start(
-        self, server: Server, *, timed_out: bool, tell: Callable[[str], None]
-    ) -> None:
+    def _first_start(self, server: Server, *, timed_out: bool, tell: Callable[[str], None]) -> None:
         name = server.service.name
         if server.crashed():
             assert server.process is not None
