@@ -33,10 +33,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_answers(url: str, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
+def wait_until_answers(
+    url: str, process: subprocess.Popen[bytes], log: Path, timeout_s: float
+) -> None:
     until = time.monotonic() + timeout_s
     while True:
-        assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text()[-3000:]}"
+        assert process.poll() is None, (
+            f"ended with {process.returncode}:\n{log.read_text()[-3000:]}"
+        )
         assert time.monotonic() < until, f"no answer in {timeout_s} s:\n{log.read_text()[-3000:]}"
         try:
             if httpx.get(url, timeout=2, trust_env=False).status_code == 200:
@@ -48,8 +52,14 @@ def wait_until_answers(url: str, process: subprocess.Popen[bytes], log: Path, ti
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
-    from tastemaker.jobs import build_index, curate, precompute_embeddings, simulate_users
-    from tastemaker.jobs import train_encoder, train_sequence
+    from tastemaker.jobs import (
+        build_index,
+        curate,
+        precompute_embeddings,
+        simulate_users,
+        train_encoder,
+        train_sequence,
+    )
     from tastemaker.jobs.full_stack import STEPS, config_of
 
     home = Home.open(str(tmp_path_factory.mktemp("models") / "home"))

@@ -32,9 +32,7 @@ def ask(servers: dict[str, str], model: str, *instances: Any) -> dict[str, Any]:
     return found
 
 
-def test_encoder_serves_what_the_library_computes(
-    servers: dict[str, str], models: Models
-) -> None:
+def test_encoder_serves_what_the_library_computes(servers: dict[str, str], models: Models) -> None:
     encoder = load_encoder(models.home.path("bundles", models.encoder))
     image = load_dataset(models.home, models.dataset).read("items", ["image"])["image"][0].as_py()
     encoded = base64.b64encode(image).decode()
@@ -72,7 +70,10 @@ def test_recommender_serves_known_users_and_loose_events_alike(
     events = load_dataset(models.home, models.dataset).read("events")
     history = histories(events, recommender.item_ids)[0]
     loose = [
-        {"item_id": recommender.item_ids[item], "action": ("impression", "closeup", "save", "click", "hide")[action]}
+        {
+            "item_id": recommender.item_ids[item],
+            "action": ("impression", "closeup", "save", "click", "hide")[action],
+        }
         for item, action in zip(history.items, history.actions, strict=True)
     ]
     known, new, nobody = ask(
@@ -158,6 +159,4 @@ def test_a_bundle_of_another_family_is_refused_at_start(models: Models, tmp_path
         process.kill()
         raise
     lines = (tmp_path / "log").read_text().splitlines()
-    assert lines == [
-        f"error: bundle {models.index} is of family 'index', not 'encoder'"
-    ]
+    assert lines == [f"error: bundle {models.index} is of family 'index', not 'encoder'"]
