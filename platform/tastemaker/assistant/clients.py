@@ -1,0 +1,265 @@
+"""Clients of the four servers behind the assistant: three KServe v1 models and the router."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+
+from tastemaker.core.errors import ServiceError, SpaceMismatch
+
+_READY_TIMEOUT_S = 2.0
+
+
+class ServiceDown(ServiceError):
+    """A server that cannot be reached, is too slow or fails on its own account."""
+
+    def __init__(self, service: str, url: str, reason: str) -> None:
+        super().__init__(f"{service} at {url} is not available: {reason}")
+        self.service = service
+
+
+class OutOfTime(ServiceDown):
+    """A server that did not answer within what was left of the turn's time."""
+
+
+class RequestRefused(ServiceError):
+    """A server that is well and says that the request is wrong (HTTP 4xx)."""
+
+    def __init__(self, service: str, status: int, reason: str) -> None:
+        super().__init__(f"{service} refused the request ({status}): {reason}")
+        self.status, self.reason = status, reason
+
+
+class ModelClient:
+    """A KServe v1 model.
+
+    Args:
+        name: The model's name, also its service's.
+        url: Base address, without a path.
+        http: The connection pool to use.
+    """
+
+    def __init__(self, name: str, url: str, http: httpx.AsyncClient) -> None:
+        self.name, self.url, self.http = name, url.rstrip("/"), http
+
+    async def predict(self, instance: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """Send one instance.
+
+        Args:
+            instance: One element of `instances`.
+            timeout_s: Longest wait, > 0.
+
+        Returns:
+            The whole reply; its `predictions` holds one element.
+
+        Raises:
+            ServiceDown: No answer, a server error, or a reply of another form.
+            RequestRefused: The server says that the instance is wrong.
+        """
+        url = f"{self.url}/v1/models/{self.name}:predict"
+        reply = await _post(self.http, self.name, url, {"instances": [instance]}, timeout_s)
+        if not isinstance(reply.get("predictions"), list) or len(reply["predictions"]) != 1:
+            raise ServiceDown(self.name, self.url, "its reply holds no single prediction")
+        return reply
+
+    async def ready(self) -> str:
+        """An empty string when the model is ready, else why not."""
+        return await _ready(self.http, f"{self.url}/v1/models/{self.name}")
+
+
+@dataclass(frozen=True)
+class RouterReply:
+    """What the router said in one step.
+
+    Attributes:
+        message: The assistant message, as the OpenAI API gives it.
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written.
+    """
+
+    message: Mapping[str, Any]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class RouterClient:
+    """The router LLM behind an OpenAI chat endpoint.
+
+    Args:
+        url: Base address, without a path.
+        http: The connection pool to use.
+        model: The name that it is served under.
+    """
+
+    name = "router"
+
+    def __init__(self, url: str, http: httpx.AsyncClient, model: str = "router") -> None:
+        self.url, self.http, self.model = url.rstrip("/"), http, model
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        *,
+        max_tokens: int,
+        timeout_s: float,
+    ) -> RouterReply:
+        """One step, greedy.
+
+        Args:
+            messages: OpenAI messages; content parts may hold vectors.
+            tools: OpenAI tool schemas.
+            max_tokens: Longest reply, in tokens.
+            timeout_s: Longest wait, > 0.
+
+        Raises:
+            ServiceDown: No answer, a server error, or a reply of another form.
+            RequestRefused: The server says that the messages are wrong.
+        """
+        body = {
+            "model": self.model,
+            "messages": list(messages),
+            "tools": list(tools),
+            "tool_choice": "auto",
+            "temperature": 0,
+            "max_tokens": max_tokens,
+        }
+        url = f"{self.url}/v1/chat/completions"
+        reply = await _post(self.http, self.name, url, body, timeout_s)
+        try:
+            message, usage = reply["choices"][0]["message"], reply.get("usage") or {}
+        except (KeyError, IndexError, TypeError):
+            raise ServiceDown(self.name, self.url, "its reply holds no message") from None
+        return RouterReply(
+            message, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        )
+
+    async def ready(self) -> str:
+        """An empty string when the server is ready, else why not."""
+        return await _ready(self.http, f"{self.url}/health")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the recommender says of a user.
+
+    Attributes:
+        user_U: float32 user embedding.
+        items: (item id, score), best first.
+        recent: Latest items of the user's own events, newest last; empty where it tells none.
+    """
+
+    user_U: np.ndarray
+    items: tuple[tuple[str, float], ...]
+    recent: tuple[str, ...] = ()
+
+
+class Upstreams:
+    """The four servers, with replies checked and typed.
+
+    Args:
+        encoder, retrieval, recommender: The KServe models.
+        router: The LLM.
+        space: Embedding space that the catalogue's vectors are in.
+    """
+
+    def __init__(
+        self,
+        encoder: ModelClient,
+        retrieval: ModelClient,
+        recommender: ModelClient,
+        router: RouterClient,
+        *,
+        space: str,
+    ) -> None:
+        self.encoder, self.retrieval, self.recommender = encoder, retrieval, recommender
+        self.router, self.space = router, space
+
+    async def embed(self, instance: Mapping[str, str], *, timeout_s: float) -> np.ndarray:
+        """Vector (D,) of `{"text": ...}` or `{"image": base64}`, float32, unit norm.
+
+        Raises:
+            SpaceMismatch: The encoder writes another space than the catalogue's vectors are in.
+        """
+        reply = await self.encoder.predict(instance, timeout_s=timeout_s)
+        if reply.get("space", self.space) != self.space:
+            raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
+        vector_D = np.asarray(reply["predictions"][0], np.float32)
+        return vector_D / max(float(np.linalg.norm(vector_D)), 1e-12)
+
+    async def search(
+        self,
+        vector_D: np.ndarray,
+        *,
+        k: int,
+        timeout_s: float,
+        category: str | None = None,
+        max_price: float | None = None,
+    ) -> list[tuple[str, float]]:
+        """The k nearest items, as (item id, score), best first."""
+        instance: dict[str, Any] = {"vector": vector_D.tolist(), "k": k, "space": self.space}
+        if category is not None:
+            instance["category"] = category
+        if max_price is not None:
+            instance["max_price"] = max_price
+        reply = await self.retrieval.predict(instance, timeout_s=timeout_s)
+        return [(row["item_id"], float(row["score"])) for row in reply["predictions"][0]]
+
+    async def recommend(self, who: Mapping[str, Any], *, k: int, timeout_s: float) -> Prediction:
+        """Embedding and candidates of `{"user_id": ...}` or `{"events": [...]}`."""
+        reply = await self.recommender.predict({**who, "k": k}, timeout_s=timeout_s)
+        found = reply["predictions"][0]
+        items = tuple((row["item_id"], float(row["score"])) for row in found["items"])
+        user_U = np.asarray(found["user_embedding"], np.float32)
+        return Prediction(user_U, items, tuple(found.get("recent", ())))
+
+    async def readiness(self) -> dict[str, str]:
+        """By service, an empty string when it is ready, else why not."""
+        clients = (self.encoder, self.retrieval, self.recommender, self.router)
+        return {client.name: await client.ready() for client in clients}
+
+
+async def _post(
+    http: httpx.AsyncClient, service: str, url: str, body: Mapping[str, Any], timeout_s: float
+) -> dict[str, Any]:
+    start = time.monotonic()
+    try:
+        response = await http.post(url, json=body, timeout=max(timeout_s, 0.01))
+    except httpx.TimeoutException:
+        waited = f"no answer in {time.monotonic() - start:.1f} s"
+        raise OutOfTime(service, url, waited) from None
+    except httpx.TransportError as error:
+        raise ServiceDown(service, url, str(error) or type(error).__name__) from None
+    if 400 <= response.status_code < 500:
+        raise RequestRefused(service, response.status_code, _reason(response))
+    if response.status_code >= 500:
+        raise ServiceDown(service, url, f"HTTP {response.status_code}: {_reason(response)}")
+    try:
+        reply = response.json()
+    except ValueError:
+        raise ServiceDown(service, url, "its reply is not JSON") from None
+    if not isinstance(reply, dict):
+        raise ServiceDown(service, url, "its reply is not a JSON object")
+    return reply
+
+
+async def _ready(http: httpx.AsyncClient, url: str) -> str:
+    try:
+        response = await http.get(url, timeout=_READY_TIMEOUT_S)
+    except httpx.TimeoutException:
+        return f"no answer in {_READY_TIMEOUT_S:.0f} s"
+    except httpx.TransportError as error:
+        return str(error) or type(error).__name__
+    return "" if response.is_success else f"HTTP {response.status_code}"
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:200]
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return str(error.get("message", error) if isinstance(error, dict) else error)[:300]

@@ -1,0 +1,152 @@
+"""Conversations: what was said, and the item lists that `@1`, `@2`, ... stand for.
+
+A client sends the history with each request, as text. The lists and tool calls behind that text
+stay here, in memory: bounded in number, and gone after a while without a word.
+"""
+
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ItemList:
+    """A list that a handle stands for.
+
+    Attributes:
+        item_ids: Ids in order; None for a picture of the user's own.
+        vectors_ND: Their vectors, float32, unit norm.
+        scores: Their scores, in the same order; higher is better.
+    """
+
+    item_ids: tuple[str | None, ...]
+    vectors_ND: np.ndarray
+    scores: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question with all that the router saw and said of it.
+
+    Attributes:
+        question: The user's text, as the client sent it.
+        messages: Router messages of this turn, from the user's to the answer's call.
+        lists: The lists that appeared in it, in order.
+        shown: Place in `lists` of the list that was shown, None for none.
+        liked: Id of the item that the user clicked to ask it, empty for none.
+    """
+
+    question: str
+    messages: tuple[Mapping[str, Any], ...]
+    lists: tuple[ItemList, ...] = ()
+    shown: int | None = None
+    liked: str = ""
+
+
+@dataclass
+class Conversation:
+    """The turns of one conversation, and when it was last used (seconds, monotonic)."""
+
+    conversation_id: str
+    turns: tuple[Turn, ...] = ()
+    used_s: float = 0.0
+
+
+@dataclass
+class Conversations:
+    """A bounded store of conversations that forgets the idle ones.
+
+    Args:
+        max_conversations: The longest idle is dropped above this number.
+        idle_s: A conversation is forgotten after so many seconds without a turn.
+        clock: Seconds, monotonic.
+    """
+
+    max_conversations: int = 1000
+    idle_s: float = 3600.0
+    clock: Callable[[], float] = time.monotonic
+    _held: OrderedDict[str, Conversation] = field(default_factory=OrderedDict)
+
+    def get(self, conversation_id: str | None) -> Conversation | None:
+        """The conversation of an id; None when it is new or forgotten."""
+        self._forget()
+        return self._held.get(conversation_id) if conversation_id else None
+
+    def new(self) -> Conversation:
+        """A conversation that is stored with its first turn."""
+        return Conversation(uuid.uuid4().hex)
+
+    def put(self, conversation_id: str, turns: Sequence[Turn]) -> None:
+        """Store the turns of a conversation, replacing earlier ones."""
+        self._held[conversation_id] = Conversation(conversation_id, tuple(turns), self.clock())
+        self._held.move_to_end(conversation_id)
+        while len(self._held) > self.max_conversations:
+            self._held.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def _forget(self) -> None:
+        oldest = self.clock() - self.idle_s
+        while self._held and next(iter(self._held.values())).used_s < oldest:
+            self._held.popitem(last=False)
+
+
+def known_turns(turns: Sequence[Turn], asked: Sequence[str]) -> tuple[tuple[Turn, ...], int]:
+    """The stored turns that a client's history still contains.
+
+    Handles count from the conversation's start, so only a beginning can be kept: a client that
+    goes back to an earlier point and asks something else branches there.
+
+    Args:
+        turns: What is stored, oldest first.
+        asked: The user texts that the client sent before its newest.
+
+    Returns:
+        All turns when one history is the latest part of the other, or the client sent none;
+        else the longest beginning whose questions agree. Then how many of `asked` they cover.
+    """
+    stored, asked = [turn.question for turn in turns], list(asked)
+    shorter = min(len(stored), len(asked))
+    same_end = stored[len(stored) - shorter :] == asked[len(asked) - shorter :]
+    if same_end and len(stored) < len(asked) and stored:
+        return tuple(turns), len(asked)
+    same = 0
+    while same < shorter and stored[same] == asked[same]:
+        same += 1
+    if same == 0 and same_end:
+        return tuple(turns), shorter
+    return tuple(turns[:same]), same
+
+
+def carried_over(
+    turns: Sequence[Turn], *, max_turns: int, max_lists: int
+) -> tuple[tuple[Turn, ...], tuple[ItemList, ...]]:
+    """What the router is shown of a history: all of it, or the latest list alone.
+
+    A small router reads few turns well. Past the limit it starts afresh with the last list that
+    was found or shown, so that "the second one" still works.
+
+    Args:
+        turns: The whole history, oldest first.
+        max_turns: Fewer turns than this are shown, >= 1.
+        max_lists: And fewer lists than this.
+
+    Returns:
+        The turns to show, and the lists to bring along with the next question.
+    """
+    if len(turns) < max_turns and sum(len(turn.lists) for turn in turns) < max_lists:
+        return tuple(turns), ()
+    with_lists = [turn for turn in turns if turn.lists]
+    if not with_lists:
+        return (), ()
+    last = with_lists[-1]
+    return (), (last.lists[-1 if last.shown is None else last.shown],)
