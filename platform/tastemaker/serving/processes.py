@@ -87,16 +87,16 @@ def session_members(session: int) -> list[Identity]:
 def marked_members(home: Path) -> list[Identity]:
     """Live processes that were started as servers of a home, their children included."""
     wanted = f"{MARK}={home}".encode()
-    found = []
+    sessions = set()
     for pid in _pids():
         try:
             variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        who = identity(pid) if wanted in variables else None
-        if who is not None:
-            found.append(who)
-    return found
+        if wanted in variables and (fields := _stat(pid)):
+            sessions.add(int(fields[3]))
+    # by session, because a process that renames itself (vLLM's engine) overwrites its environment
+    return [who for session in sorted(sessions) for who in session_members(session)]
 
 
 def stop(members: Iterable[Identity], *, grace_s: float) -> None:

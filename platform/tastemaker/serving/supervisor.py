@@ -44,8 +44,12 @@ def up(home: Home, environment: str = "local", port: int = 8400, background: boo
         NotFound: Nothing is live in that environment.
         ServiceError: A port is taken, or a server did not start; then nothing is left running.
     """
-    run(home, services(home, environment, port), background=background)
-    sys.stderr.write(f"the assistant is at http://127.0.0.1:{port}\n" if background else "")
+    wanted = services(home, environment, port)
+    if not background:
+        _say(f"the assistant will be at http://127.0.0.1:{port}; Ctrl-C stops it")
+    run(home, wanted, background=background)
+    if background:
+        _say(f"the assistant is at http://127.0.0.1:{port}")
 
 
 def run(
@@ -67,9 +71,11 @@ def run(
         ServiceError: As for `up`.
     """
     running = _supervisor(home)
-    if running and _same(home, wanted) and all(is_healthy(service) for service in wanted):
-        sys.stderr.write("already up, with the same bundles\n")
-        return
+    if running and _same(home, wanted):
+        _follow(home, running.pid, running.alive)  # another `up` may still be at work
+        if all(is_healthy(service) for service in wanted):
+            _say("already up, with the same bundles")
+            return
     down(home)
     for service in wanted:
         if holder := processes.port_holder(service.port):
@@ -143,21 +149,10 @@ def _start_in_background(home: Home, timeout_s: float) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    told: set[tuple[str, str]] = set()
-    begun = time.monotonic()
     try:
-        while True:
-            ended = supervisor.poll() is not None
-            state = _state(home) if _is_of(home, supervisor.pid) else {}
-            for name, server in state.get("processes", {}).items():
-                if (name, server["state"]) not in told:
-                    told.add((name, server["state"]))
-                    _say(f"{name}: {server['state']} after {time.monotonic() - begun:.0f} s")
-            if state.get("state") == "ready" and not ended:
-                return
-            if ended:
-                raise ServiceError(_reason(home, log.read_text(errors="replace"), state))
-            time.sleep(0.1)
+        state = _follow(home, supervisor.pid, lambda: supervisor.poll() is None)
+        if supervisor.poll() is not None:
+            raise ServiceError(_reason(home, log.read_text(errors="replace"), state))
     except BaseException:  # Ctrl-C too: nothing half-started stays
         if supervisor.poll() is None:
             supervisor.terminate()
@@ -168,6 +163,24 @@ def _start_in_background(home: Home, timeout_s: float) -> None:
         processes.stop(processes.marked_members(home.root), grace_s=5.0)
         _path(home, "supervisor").unlink(missing_ok=True)
         raise
+
+
+def _follow(home: Home, pid: int, alive: Callable[[], bool]) -> dict[str, Any]:
+    """Say what a supervisor does until all is ready or it ends; returns its last state."""
+    told = dict[str, str]()
+    begun = time.monotonic()
+    state: dict[str, Any] = {}
+    while True:
+        running = alive()
+        if (found := _state(home)).get("pid") == pid:
+            state = found
+        for name, server in state.get("processes", {}).items():
+            if told.get(name, "starting") != server["state"]:
+                _say(f"{name}: {server['state']} after {time.monotonic() - begun:.0f} s")
+            told[name] = server["state"]
+        if not running or state.get("state") == "ready":
+            return state
+        time.sleep(0.1)
 
 
 def _reason(home: Home, log: str, state: dict[str, Any]) -> str:
@@ -191,10 +204,6 @@ def _supervisor(home: Home) -> Identity | None:
 def _same(home: Home, wanted: Sequence[Service]) -> bool:
     asked = json.loads(json.dumps([asdict(service) for service in wanted]))
     return bool(_read(home, "services") == asked)
-
-
-def _is_of(home: Home, pid: int) -> bool:
-    return bool(_state(home).get("pid") == pid)
 
 
 def _state(home: Home) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tastemaker.serving.services import Service
 
 MAX_RESTARTS = 5  # of one server, ever; a server that keeps crashing takes all down, loudly
 FIRST_BACKOFF_S = 1.0  # doubled at each restart of the same server
-STOP_GRACE_S = 10.0
+STOP_GRACE_S = 6.0
 _POLL_S = 0.2
 
 

@@ -1,11 +1,14 @@
 """The supervisor with small real servers: Python's own HTTP server in a process each."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,7 @@ from tastemaker.core.errors import NotFound, ServiceError
 from tastemaker.core.home import Home
 from tastemaker.serving import processes, supervisor
 from tastemaker.serving.services import Service
+from tests.tastemaker.serving.conftest import free_port
 
 SERVER = """
 import http.server, subprocess, sys
@@ -25,12 +29,6 @@ http.server.ThreadingHTTPServer(
     ("127.0.0.1", port), http.server.SimpleHTTPRequestHandler
 ).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def server(name: str, child: str = "none") -> Service:
@@ -147,7 +145,8 @@ def test_a_server_that_never_answers_is_given_up(home: Home) -> None:
     assert processes.marked_members(home.root) == []
 
 
-def test_one_that_ignores_sigterm_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_one_that_ignores_sigterm_is_killed(home: Home) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVER
     port = free_port()
     service = Service("stubborn", (sys.executable, "-c", stubborn, str(port), "none"), port, "/")
@@ -169,3 +168,40 @@ def test_a_stranger_with_the_same_pid_is_not_touched() -> None:
 def test_nothing_live_says_what_to_run(home: Home) -> None:
     with pytest.raises(NotFound, match="no encoder is live in environment 'local'"):
         supervisor.up(home)
+
+
+FOREGROUND = """
+import json, sys
+from tastemaker.core.home import Home
+from tastemaker.serving import supervisor
+from tastemaker.serving.services import Service
+home, command, port = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+supervisor.run(Home.open(home), [Service("one", tuple(command), port, "/")], background=False)
+"""
+
+
+def test_ctrl_c_in_the_foreground_stops_all(home: Home) -> None:
+    one = server("one")
+    words = [str(home.root), json.dumps(one.command), str(one.port)]
+    process = subprocess.Popen([sys.executable, "-c", FOREGROUND, *words])
+    try:
+        assert eventually(lambda: "ready" in supervisor.status(home))
+        assert answers(one)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+    assert not answers(one)
+    assert supervisor.status(home) == "not running"
+
+
+def test_two_ups_at_once_end_with_one_set_of_servers(home: Home) -> None:
+    both = [server("one"), server("two")]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(supervisor.run, home, both)
+        assert eventually(lambda: supervisor._supervisor(home) is not None)
+        second = pool.submit(supervisor.run, home, both)
+        first.result()
+        second.result()
+    assert all(answers(service) for service in both)
+    assert len(processes.marked_members(home.root)) == 2
