@@ -48,7 +48,7 @@ JSON_PIECES = (
     '": "',
     '", "',
 )
-_WORD = r"\w+(?:[-'’]\w+)*|[^\w\s]"
+_WORD = r"\w+(?:[-'\u2019]\w+)*|[^\w\s]"
 _SPACE = "▁"
 _NUM_PIECES = 700  # of the byte-pair fallback, letters included
 CHAT_TEMPLATE = (Path(__file__).parent / "chat_template.jinja").read_text()
@@ -131,8 +131,6 @@ def _splitter() -> pre_tokenizers.PreTokenizer:
 
 def _pieces(learner: Tokenizer) -> tuple[list[str], list[tuple[str, str]]]:
     """Pieces in the order they were learnt, and the merges that make them."""
-    import json
-
     model = json.loads(learner.to_str())["model"]
     merges = [tuple(pair) for pair in model["merges"]]
     return sorted(model["vocab"], key=model["vocab"].get), merges

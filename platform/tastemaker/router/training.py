@@ -1,0 +1,161 @@
+"""Training of the router: alignment of the item projector, then next tokens of the calls.
+
+Shape suffixes: B = items or dialogues, T = tokens, M = target tokens, H = hidden, V = words.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from tastemaker.router.batches import Batch, Example, collate, pad_id, plan_batches
+from tastemaker.router.config import RouterConfig
+from tastemaker.router.dialogue_files import Vectors
+from tastemaker.router.model import RouterModel
+
+_ALIGNED_ITEMS = 256  # of one alignment step
+
+
+class Trainer:
+    """Model, optimizers and data of one run; `step` is what the training loop calls.
+
+    Args:
+        model: To be trained.
+        tokenizer: Its tokenizer.
+        examples: Training dialogues.
+        vectors: Item and user vectors.
+        item_words: For each item its words, for the alignment.
+        config: Rates, sizes and lengths.
+    """
+
+    def __init__(
+        self,
+        model: RouterModel,
+        tokenizer: PreTrainedTokenizerFast,
+        examples: Sequence[Example],
+        vectors: Vectors,
+        item_words: Sequence[str],
+        config: RouterConfig,
+    ) -> None:
+        self.model, self.config = model, config
+        self.examples, self.vectors, self.pad = examples, vectors, pad_id(tokenizer)
+        matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        self.muon = torch.optim.Muon(
+            matrices, lr=config.lr_matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
+        )
+        self.adamw = torch.optim.AdamW(rest, lr=config.lr_rest, weight_decay=0.0, betas=(0.9, 0.98))
+        self.words_NV, self.word_ids_V = word_bags(item_words, tokenizer)
+        self.epoch, self.plan = -1, [[0]]
+        self.per_epoch = 0
+
+    @property
+    def num_steps(self) -> int:
+        """Alignment and training steps together."""
+        return self.config.alignment_steps + self.config.steps
+
+    def step(self, number: int) -> dict[str, float]:
+        """Run step `number` of the whole run; returns its loss in nats."""
+        if number < self.config.alignment_steps:
+            return {"alignment": self._update(self._alignment_loss(number), 1.0)}
+        number -= self.config.alignment_steps
+        loss, hit_frac = call_loss(self.model, self._batch(number))
+        scale = rate(number, self.config.steps, self.config)
+        return {"loss": self._update(loss, scale), "tokens_right": hit_frac}
+
+    def _update(self, loss: Tensor, scale: float) -> float:
+        for optimizer, lr in (
+            (self.muon, self.config.lr_matrices),
+            (self.adamw, self.config.lr_rest),
+        ):
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * scale
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.muon.step()
+        self.adamw.step()
+        return loss.item()
+
+    def _batch(self, number: int) -> Batch:
+        # the number of batches hardly varies between epochs; epoch 0 says how many make one
+        if self.per_epoch == 0:
+            self.per_epoch = len(self._planned(0))
+        epoch, place = divmod(number, self.per_epoch)
+        if epoch != self.epoch:
+            self.epoch, self.plan = epoch, self._planned(epoch)
+        chosen = self.plan[place % len(self.plan)]
+        return collate([self.examples[i] for i in chosen], self.vectors, self.pad)
+
+    def _planned(self, epoch: int) -> list[list[int]]:
+        return plan_batches(
+            self.examples,
+            batch_tokens=self.config.batch_tokens,
+            seed=self.config.seed,
+            epoch=epoch,
+        )
+
+    def _alignment_loss(self, number: int) -> Tensor:
+        rng = np.random.default_rng((self.config.seed, 1_000_000 + number))
+        count = len(self.words_NV)
+        rows = rng.choice(count, size=min(_ALIGNED_ITEMS, count), replace=False)
+        items_BD = torch.from_numpy(self.vectors.items_ND[rows])
+        projected_BH = self.model.item_projector(items_BD)
+        words_VH = self.model.model.embed_tokens(self.word_ids_V)
+        return bag_loss(projected_BH, words_VH, self.words_NV[rows])
+
+
+def call_loss(model: RouterModel, batch: Batch) -> tuple[Tensor, float]:
+    """Mean cross-entropy of the calls' tokens, in nats, and the share that is predicted right."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden_BTH = model(batch.ids_BT, batch.items_MD, batch.places_M, batch.users_MD)
+        wanted_BT = batch.target_BT[:, 1:]
+        logits_MV = model.head(hidden_BTH[:, :-1][wanted_BT])
+    target_M = batch.ids_BT[:, 1:][wanted_BT]
+    logits_MV = logits_MV.float()
+    hits = (logits_MV.argmax(-1) == target_M).float().mean().item()
+    return F.cross_entropy(logits_MV, target_M), hits
+
+
+def bag_loss(projected_BH: Tensor, words_VH: Tensor, bag_BV: Tensor) -> Tensor:
+    """Cross-entropy of an item's words under its projection, in nats.
+
+    Args:
+        projected_BH: Item tokens.
+        words_VH: Embeddings of all items' words.
+        bag_BV: 1 where a word is the item's.
+
+    Returns:
+        Mean over items; log(V) for an uninformative projection.
+    """
+    normed_BH = F.rms_norm(projected_BH, (projected_BH.shape[-1],))
+    log_p_BV = F.log_softmax(normed_BH @ words_VH.T, dim=-1)
+    share_BV = bag_BV / bag_BV.sum(-1, keepdim=True).clamp_min(1)
+    return -(share_BV * log_p_BV).sum(-1).mean()
+
+
+def word_bags(
+    item_words: Sequence[str], tokenizer: PreTrainedTokenizerFast
+) -> tuple[Tensor, Tensor]:
+    """Which of all items' word tokens each item has.
+
+    Returns:
+        (N, V) float bags and the V token ids.
+    """
+    all_ids = tokenizer(list(item_words), add_special_tokens=False)["input_ids"]
+    kinds = sorted({token for ids in all_ids for token in ids})
+    column = {token: v for v, token in enumerate(kinds)}
+    bags_NV = torch.zeros(len(all_ids), len(kinds))
+    for n, ids in enumerate(all_ids):
+        bags_NV[n, [column[token] for token in ids]] = 1.0
+    return bags_NV, torch.tensor(kinds)
+
+
+def rate(number: int, steps: int, config: RouterConfig) -> float:
+    """Learning rate of a step as a share of its peak: a ramp up, a plateau, a ramp down to 0."""
+    warmup, decay = max(1.0, config.warmup_frac * steps), config.decay_frac * steps
+    return min(1.0, (number + 1) / warmup, (steps - number) / decay)

@@ -1,0 +1,18 @@
+"""The words that a router's tokenizer knows whole."""
+
+from collections.abc import Sequence
+
+from tastemaker.router.lexicon import Lexicon
+from tastemaker.router.wordings import COMMON_WORDS, all_words
+
+
+def vocabulary(lexicon: Lexicon) -> list[str]:
+    """Words of the wordings, of the catalogue, common words, and numbers, sorted."""
+    numbers = {str(n) for n in range(1000)} | {str(n) for n in range(1000, 10_000, 50)}
+    words = set(all_words().split()) | set(lexicon.words) | set(lexicon.nouns) | set(COMMON_WORDS)
+    return sorted(words | numbers)
+
+
+def item_texts(lexicon: Lexicon) -> Sequence[str]:
+    """Each item's words: title, category and attribute values."""
+    return [" ".join([*g.title, g.category, *g.values.values()]) for g in lexicon.goods]
