@@ -59,8 +59,8 @@ class ModelClient:
             ServiceDown: No answer, a server error, or a reply of another form.
             RequestRefused: The server says that the instance is wrong.
         """
-        url = f"{self.url}/v1/models/{self.name}:predict"
-        reply = await _post(self.http, self.name, url, {"instances": [instance]}, timeout_s)
+        path, body = f"/v1/models/{self.name}:predict", {"instances": [instance]}
+        reply = await _post(self, path, body, timeout_s)
         if not isinstance(reply.get("predictions"), list) or len(reply["predictions"]) != 1:
             raise ServiceDown(self.name, self.url, "its reply holds no single prediction")
         return reply
@@ -127,8 +127,7 @@ class RouterClient:
             "temperature": 0,
             "max_tokens": max_tokens,
         }
-        url = f"{self.url}/v1/chat/completions"
-        reply = await _post(self.http, self.name, url, body, timeout_s)
+        reply = await _post(self, "/v1/chat/completions", body, timeout_s)
         try:
             message, usage = reply["choices"][0]["message"], reply.get("usage") or {}
         except (KeyError, IndexError, TypeError):
@@ -149,12 +148,10 @@ class Prediction:
     Attributes:
         user_U: float32 user embedding.
         items: (item id, score), best first.
-        recent: Latest items of the user's own events, newest last; empty where it tells none.
     """
 
     user_U: np.ndarray
     items: tuple[tuple[str, float], ...]
-    recent: tuple[str, ...] = ()
 
 
 class Upstreams:
@@ -214,7 +211,7 @@ class Upstreams:
         found = reply["predictions"][0]
         items = tuple((row["item_id"], float(row["score"])) for row in found["items"])
         user_U = np.asarray(found["user_embedding"], np.float32)
-        return Prediction(user_U, items, tuple(found.get("recent", ())))
+        return Prediction(user_U, items)
 
     async def readiness(self) -> dict[str, str]:
         """By service, an empty string when it is ready, else why not."""
@@ -223,11 +220,11 @@ class Upstreams:
 
 
 async def _post(
-    http: httpx.AsyncClient, service: str, url: str, body: Mapping[str, Any], timeout_s: float
+    to: ModelClient | RouterClient, path: str, body: Mapping[str, Any], timeout_s: float
 ) -> dict[str, Any]:
-    start = time.monotonic()
+    service, url, start = to.name, to.url, time.monotonic()
     try:
-        response = await http.post(url, json=body, timeout=max(timeout_s, 0.01))
+        response = await to.http.post(url + path, json=body, timeout=max(timeout_s, 0.01))
     except httpx.TimeoutException:
         waited = f"no answer in {time.monotonic() - start:.1f} s"
         raise OutOfTime(service, url, waited) from None

@@ -89,7 +89,8 @@ class Question:
     """What a turn starts from.
 
     Attributes:
-        text: The user's words.
+        text: The user's words, as the client sent them.
+        said: What the router reads instead, where a click says more than the words.
         history: Turns that the router is shown, oldest first.
         user: A recommender instance: `{"user_id": ...}` or `{"events": [...]}`.
         brought: Lists that come with the question (the user's pictures, items carried over from
@@ -104,6 +105,7 @@ class Question:
     brought: tuple[ItemList, ...] = ()
     first_call: Call | None = None
     liked: str = ""
+    said: str = ""
 
 
 class Assistant:
@@ -158,7 +160,7 @@ class _Run:
         first = self.num_earlier + 1
         brought = [items.vectors_ND for items in question.brought]
         self.messages: list[Mapping[str, Any]] = [
-            codec.user_message(question.text, dict(enumerate(brought, first)))
+            codec.user_message(question.said or question.text, dict(enumerate(brought, first)))
         ]
         self.kept = list(self.messages)  # without faults: what later turns are shown
         self.system: list[dict[str, Any]] = []
@@ -234,7 +236,8 @@ class _Run:
                 raise CallError(wrong)
             if call.name == "answer":
                 return self._answer(call, router_ms)
-            if any(call == Call(step.tool, step.arguments) for step in self.steps):
+            done = (Call(step.tool, step.arguments) for step in self.steps if not step.error)
+            if call in done:
                 raise CallError(f"{call.name}: the same call again; use answer")
             found = await self.assistant.tools.execute(call.name, call.arguments, self.situation)
         except CallError as error:

@@ -81,13 +81,14 @@ class Session:
         new = list(brought)
         if asked.images:
             new.append(await self._pictures(asked.images))
-        call = None
+        call, said = None, ""
         if asked.similar_to is not None:
             place = _place(asked.similar_to, [*lists, *new])
             if place is None:
                 new.append(self._single(asked.similar_to))
                 place = (len(lists) + len(new), 1)
             call = Call("similar_items", {"item": f"@{place[0]}#{place[1]}"})
+            said = f"more like #{place[1]}"
             clicked.append(asked.similar_to)
         events = [{"item_id": item_id, "action": "closeup"} for item_id in clicked]
         return Question(
@@ -97,6 +98,7 @@ class Session:
             brought=tuple(new),
             first_call=call,
             liked=asked.similar_to or "",
+            said=said,
         )
 
     async def _pictures(self, images: Sequence[str]) -> ItemList:

@@ -6,7 +6,10 @@ each test says which calls it makes.
 
 import base64
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -23,43 +27,13 @@ from tastemaker.assistant.gateway import build_app
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, write_table
-from tastemaker.data.demo_catalogue import DemoConfig, open_demo
+from tastemaker.data.demo_catalogue import CATEGORIES, DemoConfig, open_demo
+from tastemaker.data.demo_render import COLORS
 from tastemaker.data.records import EVENTS, ITEMS
 from tastemaker.promotion.environment import Live, set_live
 
 SPACE = "0123456789abcdef"
-WORDS = [
-    "red",
-    "blue",
-    "green",
-    "white",
-    "black",
-    "grey",
-    "brown",
-    "beige",
-    "yellow",
-    "orange",
-    "pink",
-    "purple",
-    "sofa",
-    "armchair",
-    "table",
-    "stool",
-    "lamp",
-    "rug",
-    "vase",
-    "mirror",
-    "shelf",
-    "cushion",
-    "planter",
-    "clock",
-    "curtain",
-    "bed",
-    "oak",
-    "metal",
-    "glass",
-    "wool",
-]
+WORDS = sorted({*COLORS, *CATEGORIES, "oak", "metal", "glass", "wool", "ceramic", "velvet"})
 URLS = {name: f"http://{name}" for name in ("encoder", "retrieval", "recommender", "router")}
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -224,6 +198,24 @@ def catalogue(home: Home) -> Catalogue:
 @pytest.fixture
 def servers(catalogue: Catalogue) -> Servers:
     return Servers(catalogue)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The app on a real port, in a thread: its base address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 @dataclass

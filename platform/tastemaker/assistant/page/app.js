@@ -27,7 +27,9 @@ function card(item, place) {
   const about = [item.title, price(item), "more like this"].filter(Boolean).join(", ");
   return make("li", {},
     make("button", { type: "button", class: "item", "aria-label": `${place}: ${about}`, title: "More like this", onclick: () => similar(item) },
-      make("img", { src: item.image_url, alt: item.title, loading: "lazy", width: 160, height: 160 }),
+      make("span", { class: "picture" },
+        make("img", { src: item.image_url, alt: item.title, loading: "lazy", width: 160, height: 160 }),
+        make("span", { class: "more", "aria-hidden": "true" }, "More like this")),
       make("span", { class: "place", "aria-hidden": "true" }, String(place)),
       make("span", { class: "about" },
         make("span", { class: "title" }, item.title),

@@ -1,0 +1,184 @@
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.clients import ModelClient, RouterClient, ServiceDown, Upstreams
+from tastemaker.assistant.conversation import ItemList
+from tastemaker.assistant.tools import (
+    CallError,
+    Situation,
+    Tools,
+    blend,
+    find_list,
+    rank_by_taste_and_text,
+)
+from tastemaker.core.errors import SpaceMismatch
+from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers
+
+
+def run(
+    servers: Servers,
+    name: str,
+    arguments: Mapping[str, Any],
+    lists: Sequence[ItemList] = (),
+    user: Mapping[str, Any] | None = None,
+    space: str = SPACE,
+) -> tuple[ItemList, Situation]:
+    situation = Situation(list(lists), user or {"events": []}, None, lambda: 5.0)
+
+    async def execute() -> ItemList:
+        async with httpx.AsyncClient(transport=servers) as http:
+            models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
+            router = RouterClient(URLS["router"], http)
+            upstreams = Upstreams(**models, router=router, space=space)
+            return await Tools(servers.catalogue, upstreams, 5).execute(name, arguments, situation)
+
+    return asyncio.run(execute()), situation
+
+
+def listed(catalogue: Catalogue, *item_ids: str) -> ItemList:
+    return ItemList(item_ids, catalogue.vectors(item_ids))
+
+
+def by_color(catalogue: Catalogue, *colors: str) -> ItemList:
+    def one(color: str) -> str:
+        return next(i.item_id for i in catalogue.items if i.attributes["color"] == color)
+
+    return listed(catalogue, *(one(color) for color in colors))
+
+
+def test_a_category_filters_whatever_its_case_and_plural(
+    servers: Servers, catalogue: Catalogue
+) -> None:
+    found, situation = run(servers, "search_items", {"query": "pink", "category": "Vases"})
+    assert {catalogue.item(str(i)).category for i in found.item_ids} == {"vase"}
+    assert situation.notices == []
+
+
+def test_an_unknown_category_is_searched_as_words_and_said(servers: Servers) -> None:
+    _, situation = run(servers, "search_items", {"query": "pink", "category": "hats"})
+    assert servers.asked["encoder"] == [{"text": "pink hats"}]
+    assert "category" not in servers.asked["retrieval"][0]
+    assert "'hats'" in situation.notices[0]
+
+
+def test_a_price_is_never_exceeded(servers: Servers, catalogue: Catalogue) -> None:
+    found, _ = run(servers, "search_items", {"query": "vase", "max_price": 40})
+    assert all((catalogue.item(str(i)).price or 0) <= 40 for i in found.item_ids)
+
+
+def test_cheaper_than_a_list_is_below_its_median(servers: Servers, catalogue: Catalogue) -> None:
+    ids = [item.item_id for item in catalogue.items[:3]]
+    prices = sorted(item.price or 0 for item in catalogue.items[:3])
+    lists = [listed(catalogue, *ids)]
+    run(servers, "search_items", {"query": "vase", "cheaper_than": "@1"}, lists)
+    assert servers.asked["retrieval"][0]["max_price"] == pytest.approx(prices[1] - 0.01)
+
+
+def test_similar_to_one_leaves_that_one_out(servers: Servers, catalogue: Catalogue) -> None:
+    item = catalogue.items[4].item_id
+    found, _ = run(servers, "similar_items", {"item": "@1#1"}, [listed(catalogue, item)])
+    assert item not in found.item_ids
+    assert len(found) == 5
+    assert servers.asked["retrieval"][0]["vector"] == pytest.approx(
+        catalogue.vectors([item])[0].tolist()
+    )
+
+
+def test_similar_to_a_list_is_its_mean(servers: Servers, catalogue: Catalogue) -> None:
+    pair = by_color(catalogue, "red", "blue")
+    found, _ = run(servers, "similar_items", {"item": "@1"}, [pair])
+    assert not set(pair.item_ids) & set(found.item_ids)
+    mean = pair.vectors_ND.mean(0)
+    sent = np.array(servers.asked["retrieval"][0]["vector"])
+    assert sent == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+@pytest.mark.parametrize(("ref", "place"), [("red", 0), ("the blue one", 1)])
+def test_a_reference_is_the_item_that_its_words_are_nearest_to(
+    servers: Servers, catalogue: Catalogue, ref: str, place: int
+) -> None:
+    pair = by_color(catalogue, "red", "blue")
+    run(servers, "similar_items", {"item": {"list": "@1", "ref": ref}}, [pair])
+    sent = servers.asked["retrieval"][0]["vector"]
+    assert sent == pytest.approx(pair.vectors_ND[place].tolist())
+
+
+def test_a_change_moves_towards_its_words(servers: Servers, catalogue: Catalogue) -> None:
+    item = next(i for i in catalogue.items if i.attributes["color"] == "pink")
+    arguments = {"item": "@1#1", "query": "in blue"}
+    found, _ = run(servers, "similar_items", arguments, [listed(catalogue, item.item_id)])
+    colors = [catalogue.item(str(i)).attributes["color"] for i in found.item_ids]
+    assert "blue" in colors
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ("@1#4", "items #1 to #3"),
+        ("@2#1", "are: @1 to @1"),
+        ({"list": "@9", "ref": "red"}, "are: @1 to @1"),
+        ({"list": "@1", "ref": "  "}, "must be text"),
+        ("second", "is not a handle"),
+        ("@0#1", "is not a handle"),
+    ],
+)
+def test_handles_out_of_range_are_faults(
+    servers: Servers, catalogue: Catalogue, item: Any, said: str
+) -> None:
+    lists = [listed(catalogue, *(i.item_id for i in catalogue.items[:3]))]
+    with pytest.raises(CallError, match=said):
+        run(servers, "similar_items", {"item": item}, lists)
+
+
+def test_recommendations_are_narrowed_down_by_words(servers: Servers, catalogue: Catalogue) -> None:
+    plain, _ = run(servers, "recommend", {}, user={"user_id": "ada"})
+    assert list(plain.item_ids) == [i.item_id for i in catalogue.items[::-1][:5]]
+    vases, _ = run(servers, "recommend", {"query": "vase"}, user={"user_id": "ada"})
+    assert catalogue.item(str(vases.item_ids[0])).category == "vase"
+
+
+def test_a_stranger_is_recommended_what_the_model_says_of_no_events(servers: Servers) -> None:
+    found, _ = run(servers, "recommend", {})
+    assert servers.asked["recommender"] == [{"events": [], "k": 5}]
+    assert len(found) == 5
+
+
+def test_another_space_is_refused_with_both_names(servers: Servers) -> None:
+    with pytest.raises(SpaceMismatch, match=f"ffff.*{SPACE}"):
+        run(servers, "search_items", {"query": "vase"}, space="ffff")
+
+
+def test_a_server_that_is_down_is_named(servers: Servers) -> None:
+    servers.down = {"encoder"}
+    with pytest.raises(ServiceDown, match="encoder at http://encoder is not available"):
+        run(servers, "search_items", {"query": "vase"})
+
+
+def test_blend_by_hand() -> None:
+    item, change = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    assert blend(item, change) == pytest.approx([0.5**0.5, 0.5**0.5])
+    assert blend(item, change, weight=0.0) == pytest.approx(item)
+    assert blend(item, change, weight=1e6) == pytest.approx(change, abs=1e-5)
+
+
+def test_ranking_by_hand() -> None:
+    candidates = [("a", 3.0), ("b", 2.0), ("c", 1.0)]
+    ranked = rank_by_taste_and_text(candidates, np.array([0.0, 0.0, 1.0]))
+    # taste: +1.22, 0, -1.22; text: -0.71, -0.71, +1.41
+    assert [name for name, _ in ranked] == ["a", "c", "b"]
+    assert [score for _, score in ranked] == pytest.approx([0.5176, 0.1895, -0.7071], abs=1e-3)
+    same = rank_by_taste_and_text(candidates, np.zeros(3))
+    assert [name for name, _ in same] == ["a", "b", "c"]
+
+
+def test_finding_a_list() -> None:
+    first = ItemList(("a",), np.ones((1, 2)))
+    assert find_list("@1", [first]) is first
+    with pytest.raises(CallError, match="@1 to @1"):
+        find_list("@2", [first])
