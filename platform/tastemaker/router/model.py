@@ -49,7 +49,7 @@ class RouterModel(nn.Module):
     def __init__(self, config: Qwen3Config) -> None:
         super().__init__()
         self.config = config
-        self.model = Qwen3Model(config)
+        self.model = Qwen3Model._from_config(config, attn_implementation="eager")  # fast when short
         self.item_projector = Projector(config.item_dim, config.hidden_size)
         self.user_projector = Projector(config.user_dim, config.hidden_size)
         places = torch.tensor(config.item_index_token_ids)
