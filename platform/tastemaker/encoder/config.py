@@ -14,6 +14,7 @@ class ImageConfig(Config):
     widths: tuple[PositiveInt, ...] = (32, 64, 128, 256)  # channels of each stage; each halves
     depths: tuple[PositiveInt, ...] = (1, 1, 1, 1)  # residual blocks of each stage
     statistics: bool = True  # also read the colour histogram, edge histogram and thumbnail
+    statistics_dropout_frac: float = Field(default=0.5, ge=0, lt=1)  # of those numbers
 
     @model_validator(mode="after")
     def _one_depth_a_width(self) -> Self:
@@ -38,6 +39,7 @@ class AugmentConfig(Config):
     shift_frac: float = Field(default=0.05, ge=0, le=0.5)  # of the side, each way
     flip: bool = True
     color: float = Field(default=0.08, ge=0, le=0.5)  # brightness, contrast: 1 +- this
+    gray_frac: float = Field(default=0.1, ge=0, lt=1)  # pictures without colour
     word_dropout_frac: float = Field(default=0.2, ge=0, lt=1)  # of a query's words
     attribute_query_frac: float = Field(default=0.3, ge=0, le=1)  # queries made of attributes
     blind_item_frac: float = Field(default=0.3, ge=0, le=1)  # items whose text is withheld
@@ -53,13 +55,13 @@ class EncoderConfig(Config):
     epochs: PositiveInt = 40
     batch_size: int = Field(default=192, ge=2)  # items; one's others are its negatives
     learning_rate: float = Field(default=2e-3, gt=0)  # AdamW, peak of a one-cycle schedule
-    weight_decay: float = Field(default=0.05, ge=0)
+    weight_decay: float = Field(default=0.5, ge=0)
     dropout_frac: float = Field(default=0.1, ge=0, lt=1)  # before the projections
     temperature: float = Field(default=0.07, gt=0)  # at the start; learned
     image_weight: float = Field(default=1.0, ge=0)  # of the text <-> image loss
     item_weight: float = Field(default=1.0, ge=0)  # of the text <-> item loss
     board_weight: float = Field(default=0.2, ge=0)  # of the item <-> board neighbour loss
-    attribute_weight: float = Field(default=0.3, ge=0)  # of naming attributes from the image
+    attribute_weight: float = Field(default=1.0, ge=0)  # of naming attributes from the image
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is native
     checkpoint_every: PositiveInt = 100  # steps
     seed: int = 0

@@ -56,8 +56,11 @@ class ImageTower(nn.Module):
         self.statistics: nn.Module | None = None
         self.num_features = before
         if config.statistics:
+            # linear on standardised numbers: what a ridge regression would see
             self.statistics = nn.Sequential(
-                nn.Linear(WIDTH, before), nn.LayerNorm(before), nn.GELU()
+                nn.BatchNorm1d(WIDTH, affine=False),
+                nn.Dropout(config.statistics_dropout_frac),
+                nn.Linear(WIDTH, before),
             )
             self.num_features = 2 * before
 

@@ -86,4 +86,7 @@ def vary(pixels_B3PP: Tensor, config: AugmentConfig) -> Tensor:
     moved = F.grid_sample(pixels_B3PP, grid, padding_mode="border", align_corners=False)
     gain_B = 1 + config.color * (torch.rand(B, 1, 1, 1) * 2 - 1)
     lift_B = config.color * (torch.rand(B, 1, 1, 1) * 2 - 1)
-    return (moved * gain_B + lift_B).clamp(-1, 1).contiguous(memory_format=torch.channels_last)
+    tinted = (moved * gain_B + lift_B).clamp(-1, 1)
+    gray_B = torch.rand(B, 1, 1, 1) < config.gray_frac
+    tinted = torch.where(gray_B, tinted.mean(1, keepdim=True), tinted)
+    return tinted.contiguous(memory_format=torch.channels_last)
