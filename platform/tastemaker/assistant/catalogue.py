@@ -4,6 +4,7 @@ What is shown of an item (title, price, category) and its vector are held in mem
 read from the dataset version's table one at a time.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from tastemaker.data.records import attributes
 from tastemaker.promotion.environment import get_live
 
 _COLUMNS = ("item_id", "title", "text", "category", "attributes", "price")
+_MAX_NAME_WORDS = 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Catalogue:
         flat = table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         self.vectors_ND = flat.reshape(len(self.items), -1).astype(np.float32)
         self.categories = {item.category.casefold(): item.category for item in self.items}
+        self.num_in_category = Counter(item.category for item in self.items)
         self._table = dataset.open("items")
 
     @classmethod
@@ -112,6 +115,15 @@ class Catalogue:
         for form in (folded, *singular, f"{folded}s"):
             if form in self.categories:
                 return self.categories[form]
+        return None
+
+    def category_named_in(self, text: str) -> str | None:
+        """The category that the words of a text contain, the longest name first; None for none."""
+        words = text.split()
+        for length in range(min(_MAX_NAME_WORDS, len(words)), 0, -1):
+            for start in range(len(words) - length + 1):
+                if named := self.category(" ".join(words[start : start + length])):
+                    return named
         return None
 
 

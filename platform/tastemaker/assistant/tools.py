@@ -18,7 +18,11 @@ from tastemaker.core.errors import TastemakerError
 from tastemaker.router.messages import parse_handle
 
 _MAX_QUERY_CHARS = 300
-_CANDIDATES = 100  # of the recommender, before a query narrows them down
+_CANDIDATES = 1000  # of the recommender, to know how an item that fits the words is liked
+_FITTING = 50  # items that fit the words of a recommendation, before taste orders them
+# Of the words against the item. On the demo catalogue, 150 draws of an item and "in <colour>": of
+# the first ten, 0.47 had the colour at 0.7, 0.70 at 1, 0.89 at 1.5; likeness fell from 0.60 to 0.41.
+_CHANGE_WEIGHT = 1.5
 
 
 class CallError(TastemakerError, ValueError):
@@ -105,11 +109,32 @@ class Tools:
 
     async def _similar(self, arguments: Mapping[str, Any], situation: Situation) -> ItemList:
         like_D, leave_out = await self._resolve(arguments["item"], situation)
+        category = None
         if arguments.get("query"):
-            like_D = blend(like_D, await self._embed(_text("query", arguments["query"]), situation))
-        k = self.num_items + len(leave_out)
-        found = await self.upstreams.search(like_D, k=k, timeout_s=situation.remaining_s())
+            change = _text("query", arguments["query"])
+            like_D = blend(like_D, await self._embed(change, situation), _CHANGE_WEIGHT)
+            category = self._category_of_change(change, leave_out)
+        found = await self.upstreams.search(
+            like_D,
+            k=self.num_items + len(leave_out),
+            timeout_s=situation.remaining_s(),
+            category=category,
+        )
         return self._list([row for row in found if row[0] not in leave_out])
+
+    def _category_of_change(self, change: str, like: set[str | None]) -> str | None:
+        """The category that the words name, else the items' own: "in red" is not another kind.
+
+        None where the items are of several kinds, or of one with few items.
+        """
+        named = self.catalogue.category_named_in(change)
+        if named is not None:
+            return named
+        own = {self.catalogue.item(item_id).category for item_id in like if item_id}
+        enough = 2 * self.num_items
+        if len(own) == 1 and self.catalogue.num_in_category[category := own.pop()] >= enough:
+            return category
+        return None
 
     async def _recommend(self, arguments: Mapping[str, Any], situation: Situation) -> ItemList:
         query, prediction = arguments.get("query"), situation.prediction
@@ -117,13 +142,15 @@ class Tools:
             if prediction is None:
                 prediction = await self._predict(self.num_items, situation)
             return self._list(prediction.items)
-        query_D = await self._embed(_text("query", query), situation)
-        prediction = await self._predict(_CANDIDATES, situation)
-        known = [row for row in prediction.items if row[0] in self.catalogue.place]
-        if not known:
-            return self._list([])
-        similarity = self.catalogue.vectors([item_id for item_id, _ in known]) @ query_D
-        return self._list(rank_by_taste_and_text(known, similarity))
+        words = _text("query", query)
+        fitting = await self.upstreams.search(
+            await self._embed(words, situation),
+            k=_FITTING,
+            timeout_s=situation.remaining_s(),
+            category=self.catalogue.category_named_in(words),
+        )
+        taste = dict((await self._predict(_CANDIDATES, situation)).items)
+        return self._list(rank_by_text_and_taste(fitting, taste))
 
     async def _resolve(
         self, item: str | Mapping[str, str], situation: Situation
@@ -198,22 +225,25 @@ def blend(item_D: np.ndarray, change_D: np.ndarray, weight: float = 1.0) -> np.n
     return moved_D / max(float(np.linalg.norm(moved_D)), 1e-12)
 
 
-def rank_by_taste_and_text(
-    candidates: Sequence[tuple[str, float]], similarity: np.ndarray
+def rank_by_text_and_taste(
+    fitting: Sequence[tuple[str, float]], taste: Mapping[str, float]
 ) -> list[tuple[str, float]]:
-    """Order a user's candidates by taste and by a text, each counted in standard deviations.
+    """Order what fits a text by text and by taste, each counted in standard deviations.
 
     Args:
-        candidates: (item id, recommender score).
-        similarity: Of each candidate to the text, in the same order.
+        fitting: (item id, similarity to the text).
+        taste: Recommender score by item id; an item without one counts as the least liked.
 
     Returns:
-        (item id, combined score), best first; equal ones keep the recommender's order.
+        (item id, combined score), best first; equal ones keep their order.
     """
-    taste = np.array([score for _, score in candidates], np.float64)
-    combined = _standard(taste) + _standard(similarity.astype(np.float64))
+    if not fitting:
+        return []
+    least = min(taste.values(), default=0.0)
+    liked = np.array([taste.get(item_id, least) for item_id, _ in fitting], np.float64)
+    combined = _standard(np.array([score for _, score in fitting], np.float64)) + _standard(liked)
     order = np.argsort(-combined, kind="stable")
-    return [(candidates[i][0], float(combined[i])) for i in order]
+    return [(fitting[i][0], float(combined[i])) for i in order]
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

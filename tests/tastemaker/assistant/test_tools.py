@@ -15,7 +15,7 @@ from tastemaker.assistant.tools import (
     Tools,
     blend,
     find_list,
-    rank_by_taste_and_text,
+    rank_by_text_and_taste,
 )
 from tastemaker.core.errors import SpaceMismatch
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers
@@ -109,12 +109,24 @@ def test_a_reference_is_the_item_that_its_words_are_nearest_to(
     assert sent == pytest.approx(pair.vectors_ND[place].tolist())
 
 
-def test_a_change_moves_towards_its_words(servers: Servers, catalogue: Catalogue) -> None:
-    item = next(i for i in catalogue.items if i.attributes["color"] == "pink")
-    arguments = {"item": "@1#1", "query": "in blue"}
-    found, _ = run(servers, "similar_items", arguments, [listed(catalogue, item.item_id)])
-    colors = [catalogue.item(str(i)).attributes["color"] for i in found.item_ids]
-    assert "blue" in colors
+def test_a_change_keeps_the_kind_and_moves_towards_its_words(
+    servers: Servers, catalogue: Catalogue
+) -> None:
+    kind = catalogue.num_in_category.most_common(1)[0][0]
+    one, other = [item for item in catalogue.items if item.category == kind][:2]
+    arguments = {"item": "@1#1", "query": f"in {other.attributes['color']}"}
+    found, _ = run(servers, "similar_items", arguments, [listed(catalogue, one.item_id)])
+    assert servers.asked["retrieval"][0]["category"] == kind
+    first = catalogue.item(str(found.item_ids[0])).attributes
+    assert first["color"] == other.attributes["color"]
+
+
+def test_a_change_to_another_kind_searches_that_kind(
+    servers: Servers, catalogue: Catalogue
+) -> None:
+    pair = by_color(catalogue, "red", "blue")
+    found, _ = run(servers, "similar_items", {"item": "@1", "query": "a matching vase"}, [pair])
+    assert {catalogue.item(str(i)).category for i in found.item_ids} == {"vase"}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +152,10 @@ def test_recommendations_are_narrowed_down_by_words(servers: Servers, catalogue:
     plain, _ = run(servers, "recommend", {}, user={"user_id": "ada"})
     assert list(plain.item_ids) == [i.item_id for i in catalogue.items[::-1][:5]]
     vases, _ = run(servers, "recommend", {"query": "vase"}, user={"user_id": "ada"})
-    assert catalogue.item(str(vases.item_ids[0])).category == "vase"
+    assert {catalogue.item(str(i)).category for i in vases.item_ids} == {"vase"}
+    # the recommender likes the newest items best
+    newest = max(n for n, item in enumerate(catalogue.items) if item.category == "vase")
+    assert catalogue.place[str(vases.item_ids[0])] == newest
 
 
 def test_a_stranger_is_recommended_what_the_model_says_of_no_events(servers: Servers) -> None:
@@ -168,13 +183,13 @@ def test_blend_by_hand() -> None:
 
 
 def test_ranking_by_hand() -> None:
-    candidates = [("a", 3.0), ("b", 2.0), ("c", 1.0)]
-    ranked = rank_by_taste_and_text(candidates, np.array([0.0, 0.0, 1.0]))
-    # taste: +1.22, 0, -1.22; text: -0.71, -0.71, +1.41
+    fitting = [("a", 3.0), ("b", 2.0), ("c", 1.0)]
+    ranked = rank_by_text_and_taste(fitting, {"c": 9.0, "z": 4.0})
+    # text: +1.22, 0, -1.22; taste 4, 4, 9: -0.71, -0.71, +1.41
     assert [name for name, _ in ranked] == ["a", "c", "b"]
     assert [score for _, score in ranked] == pytest.approx([0.5176, 0.1895, -0.7071], abs=1e-3)
-    same = rank_by_taste_and_text(candidates, np.zeros(3))
-    assert [name for name, _ in same] == ["a", "b", "c"]
+    assert [name for name, _ in rank_by_text_and_taste(fitting, {})] == ["a", "b", "c"]
+    assert rank_by_text_and_taste([], {"a": 1.0}) == []
 
 
 def test_finding_a_list() -> None:
