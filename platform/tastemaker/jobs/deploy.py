@@ -1,11 +1,13 @@
 """Make evaluated bundles live in an environment: all of them or none."""
 
+from collections.abc import Mapping
+
 from tastemaker.core import digests
 from tastemaker.core.errors import NotFound, SpaceMismatch
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
-from tastemaker.promotion.bundle import load_bundle
-from tastemaker.promotion.environment import Live, set_live
+from tastemaker.promotion.bundle import Bundle, load_bundle
+from tastemaker.promotion.environment import Live, get_live, set_live
 
 
 def run(
@@ -33,19 +35,51 @@ def run(
 
     Raises:
         NotFound: A bundle, a report or the vectors are missing.
-        SpaceMismatch: A bundle reads another space than the encoder writes.
+        SpaceMismatch: A bundle reads another space than the encoder writes, or the router's
+            user tokens come from another sequence bundle.
     """
     load_dataset(home, dataset).vector_column(encoder)
     load_bundle(home, encoder, family="encoder")
     for family, digest in (("index", index), ("sequence", sequence), ("router", router)):
-        bundle = load_bundle(home, digest, family=family)
-        if bundle.card.reads != (encoder,):
-            found = ", ".join(bundle.card.reads)
-            raise SpaceMismatch(f"{family} bundle {digest}", expected=found, found=encoder)
+        _check(load_bundle(home, digest, family=family), encoder, sequence)
     for digest in (encoder, sequence, router):
         if not home.path("evaluations", digest, "metrics.json").is_file():
             raise NotFound(f"bundle {digest} has no evaluation; evaluate it before it is deployed")
-    live = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
-    for model, digest in live.items():
-        set_live(home, environment, model, Live(bundle=digest, dataset=dataset))
-    return digests.of_json([environment, dataset, live])
+    bundles = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
+    live = {model: Live(bundle=digest, dataset=dataset) for model, digest in bundles.items()}
+    _switch(home, environment, live)
+    return digests.of_json([environment, dataset, bundles])
+
+
+def _check(bundle: Bundle, encoder: str, sequence: str) -> None:
+    what = f"{bundle.card.family} bundle {bundle.digest}"
+    if bundle.card.reads != (encoder,):
+        expected = ", ".join(bundle.card.reads) or "(none)"
+        raise SpaceMismatch(what, expected=expected, found=encoder)
+    users = bundle.card.parents.get("sequence", sequence)
+    if users != sequence:  # user embeddings of two sequence bundles do not mix either
+        raise SpaceMismatch(f"{what} (its user token)", expected=users, found=sequence)
+
+
+def _switch(home: Home, environment: str, live: Mapping[str, Live]) -> None:
+    """Write all files; what fails half-way is put back as it was."""
+    before: dict[str, Live | None] = {}
+    try:
+        for model, now in live.items():
+            then = _held(home, environment, model)
+            set_live(home, environment, model, now)
+            before[model] = then
+    except BaseException:
+        for model, then in before.items():
+            if then is not None:
+                set_live(home, environment, model, then)
+            else:
+                home.path("environments", environment, f"{model}.yaml").unlink()
+        raise
+
+
+def _held(home: Home, environment: str, model: str) -> Live | None:
+    try:
+        return get_live(home, environment, model)
+    except NotFound:
+        return None
