@@ -1,5 +1,6 @@
 """Clients of the four servers behind the assistant: three KServe v1 models and the router."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from tastemaker.core.errors import ServiceError, SpaceMismatch
 
-_READY_TIMEOUT_S = 2.0
+_READY_TIMEOUT_S = 1.5  # of all four at once; whoever asks us waits not much longer
 
 
 class ServiceDown(ServiceError):
@@ -215,8 +216,10 @@ class Upstreams:
 
     async def readiness(self) -> dict[str, str]:
         """By service, an empty string when it is ready, else why not."""
-        clients = (self.encoder, self.retrieval, self.recommender, self.router)
-        return {client.name: await client.ready() for client in clients}
+        clients: list[ModelClient | RouterClient] = [self.encoder, self.retrieval]
+        clients += [self.recommender, self.router]
+        found = await asyncio.gather(*(client.ready() for client in clients))
+        return {client.name: why for client, why in zip(clients, found, strict=True)}
 
 
 async def _post(
@@ -247,7 +250,7 @@ async def _ready(http: httpx.AsyncClient, url: str) -> str:
     try:
         response = await http.get(url, timeout=_READY_TIMEOUT_S)
     except httpx.TimeoutException:
-        return f"no answer in {_READY_TIMEOUT_S:.0f} s"
+        return f"no answer in {_READY_TIMEOUT_S} s"
     except httpx.TransportError as error:
         return str(error) or type(error).__name__
     return "" if response.is_success else f"HTTP {response.status_code}"

@@ -48,7 +48,9 @@ def _question(place: int, color: str, category: str, items: list[Item]) -> str:
     prices = [item.price for item in items if item.price is not None]
     if place % 2 and prices:
         return f"{category} under {_rounded(float(np.median(prices)))}"
-    return f"show me a {color} {category}"
+    plural = category.endswith("s") and not category.endswith("ss")
+    article = "" if plural else "an " if color[0] in "aeiou" else "a "
+    return f"show me {article}{color} {category}"
 
 
 def _rounded(price: float) -> int:

@@ -195,6 +195,11 @@ def _add_errors(app: FastAPI) -> None:
         status, body = _error_of(error)
         return JSONResponse(body, status)
 
+    @app.exception_handler(Exception)
+    async def bug(_: Request, error: Exception) -> JSONResponse:
+        said = f"a fault of the assistant's own: {type(error).__name__}"  # the log has the rest
+        return JSONResponse(chat.error_body(said, "server_error", param=None, code=None), 500)
+
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -46,6 +46,7 @@ def test_suggestions_come_from_what_the_catalogue_holds(catalogue: Catalogue) ->
     assert held.count((color, category)) == 3
     assert found[1] == "something for me"
     assert any(" under " in question for question in found)
+    assert not any("a orange" in question for question in found)
 
 
 def test_users_come_with_what_they_save(catalogue: Catalogue) -> None:

@@ -290,3 +290,18 @@ def test_suggestions_can_be_answered_and_users_are_real(
     (user,) = gateway.http.get("/api/users").json()["users"]
     assert user["user_id"] == "ada"
     assert set(user["likes"]) <= {item.category for item in catalogue.items[:5]}
+
+
+def test_a_fault_of_our_own_is_told_as_json(gateway: Gateway, servers: Servers) -> None:
+    from fastapi.testclient import TestClient
+
+    servers.script = [{"role": "assistant", "tool_calls": "nonsense"}] * 2
+    assert gateway.ask("pink vase").status_code == 200
+    servers.recommend = lambda _: (200, {"predictions": [{}]})  # type: ignore[method-assign]
+    client = TestClient(gateway.app, raise_server_exceptions=False)
+    broken = client.post(
+        "/v1/chat/completions",
+        json={"messages": [{"role": "user", "content": "hi"}], "user": "ada"},
+    )
+    assert broken.status_code == 500
+    assert broken.json()["error"]["type"] == "server_error"
