@@ -135,7 +135,7 @@ def _kinds(by_kind: list[dict[str, Any]]) -> Any:
 
 
 def _wrong(read: list[Dialogue], exact: list[list[bool]]) -> list[dict[str, Any]]:
-    out = []
+    out: list[dict[str, Any]] = []
     for dialogue, rights in zip(read, exact, strict=True):
         calls = [n for n, turn in enumerate(dialogue.turns) if turn.role == "assistant"]
         for place, right in zip(calls, rights, strict=True):

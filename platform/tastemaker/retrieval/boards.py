@@ -67,7 +67,7 @@ class BoardModel:
         on_board = np.zeros((len(boards), lengths.pop()), np.float32)
         for row, items in enumerate(boards):
             on_board[row, list(items)] = 1
-        blocks = [on_board, *(c.weight * c.features_ND.T for c in contents)]
+        blocks: list[np.ndarray] = [on_board, *(c.weight * c.features_ND.T for c in contents)]
         rows_RN = np.concatenate(blocks).astype(np.float32)
         square_RR = rows_RN @ rows_RN.T + ridge * np.eye(len(rows_RN), dtype=np.float32)
         solved_RN = np.linalg.solve(square_RR, rows_RN)

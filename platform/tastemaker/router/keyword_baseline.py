@@ -7,7 +7,16 @@ from typing import Any
 from tastemaker.router.dialogue_files import Turn
 from tastemaker.router.tools import ANSWER, RECOMMEND, SEARCH, SIMILAR
 
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_ORDINALS: tuple[str, ...] = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+)
 _ORDINALS += ("ninth", "tenth")
 _PLACE = re.compile(r"(?:#\s*|number |nr |no |item |the )(\d+)(?:st|nd|rd|th)?\b")
 _PRICE = re.compile(

@@ -53,6 +53,7 @@ class RouterModel(nn.Module):
         self.item_projector = Projector(config.item_dim, config.hidden_size)
         self.user_projector = Projector(config.user_dim, config.hidden_size)
         places = torch.tensor(config.item_index_token_ids)
+        self.place_ids: Tensor
         self.register_buffer("place_ids", places, persistent=False)
 
     def embed(self, ids_BT: Tensor, items_MD: Tensor, places_M: Tensor, users_MD: Tensor) -> Tensor:
