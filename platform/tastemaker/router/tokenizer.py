@@ -64,8 +64,8 @@ def build_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
         The tokenizer, with its chat template.
     """
     splitter = _splitter()
-    pieces = {piece for word in words for piece in split_words(word)}
-    known = sorted(pieces | set(string.punctuation) | {NOTHING})
+    said = {piece for word in words for piece in split_words(word)}
+    known = sorted(said | set(string.punctuation) | {NOTHING})
     learner = Tokenizer(BPE(byte_fallback=True))
     learner.normalizer, learner.pre_tokenizer = _normalizer(), splitter
     trainer = BpeTrainer(
