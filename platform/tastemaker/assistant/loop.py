@@ -25,6 +25,7 @@ from tastemaker.router.sentences import FOUND, NOTHING_FITS
 from tastemaker.router.tools import TOOLS, fault
 
 _MAX_ANSWER_CHARS = 2000
+_MAX_ECHO_CHARS = 300  # of output that was no call
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Run:
         try:
             call = parse(reply.message)
         except CallError as error:
-            said = str(reply.message.get("content") or "")[:_MAX_ANSWER_CHARS]
+            said = codec.clean_text(str(reply.message.get("content") or ""))[:_MAX_ECHO_CHARS]
             step = Step("malformed", {"text": said}, 0.0, router_ms)
             return self._fault(step, error, None, said)
         return await self.carry_out(call, router_ms=router_ms)

@@ -10,7 +10,7 @@ class AssistantConfig(Config):
 
     max_steps: int = Field(default=6, ge=1, le=20)  # router steps a turn
     budget_s: float = Field(default=30.0, gt=0)  # of a turn, everything included
-    max_tokens: int = Field(default=160, ge=16)  # of one router step
+    max_tokens: int = Field(default=96, ge=16)  # of one router step
     num_items: int = Field(default=10, ge=1, le=50)  # of a list
     max_turns: int = Field(default=8, ge=1)  # of a conversation that the router is shown
     max_lists: int = Field(default=20, ge=1, le=24)  # likewise; handles end at @32

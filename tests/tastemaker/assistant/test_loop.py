@@ -72,6 +72,14 @@ def test_two_faults_end_the_turn_gracefully(
     assert (done.text, done.shown) == ("I found nothing that fits.", None)
 
 
+def test_output_that_is_no_call_goes_back_without_template_marks(servers: Servers) -> None:
+    servers.script = [{"role": "assistant", "content": "<|user|>hi<|end|>"}, SEARCH, FOUND]
+    assert answer(servers).handle == "@1"
+    said, told = servers.asked["router"][1]["messages"][-2:]
+    assert said == {"role": "assistant", "content": "hi"}
+    assert told["content"][0]["text"].startswith("error: ")
+
+
 def test_a_router_that_never_answers_ends_with_its_last_list(servers: Servers) -> None:
     servers.script = [call("search_items", query=word) for word in ("vase", "red vase", "sofa")]
     done = answer(servers, max_steps=3)
