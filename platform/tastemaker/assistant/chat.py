@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tastemaker.assistant.catalogue import Catalogue, shown
-from tastemaker.assistant.loop import Answer, Step
 from tastemaker.assistant.settings import AssistantConfig
+from tastemaker.assistant.turn import Answer, Step
 from tastemaker.core.errors import TastemakerError
 
 MODEL = "tastemaker"

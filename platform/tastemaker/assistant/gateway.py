@@ -24,10 +24,11 @@ from tastemaker.assistant import chat, examples, turn_log
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, RouterClient, ServiceDown, Upstreams
 from tastemaker.assistant.conversation import Conversations
-from tastemaker.assistant.loop import Assistant, Step
+from tastemaker.assistant.loop import Assistant
 from tastemaker.assistant.session import Session
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.assistant.tools import Tools
+from tastemaker.assistant.turn import Step
 from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner

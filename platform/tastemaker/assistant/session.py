@@ -15,8 +15,9 @@ from tastemaker.assistant.conversation import (
     carried_over,
     known_turns,
 )
-from tastemaker.assistant.loop import Answer, Assistant, Call, Question, Step
+from tastemaker.assistant.loop import Assistant
 from tastemaker.assistant.settings import AssistantConfig
+from tastemaker.assistant.turn import Answer, Call, Question, Step
 from tastemaker.router import messages as codec
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, OutOfTime, RouterClient, Upstreams
-from tastemaker.assistant.loop import Answer, Assistant, Question, Step, parse
+from tastemaker.assistant.loop import Assistant, parse
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.assistant.tools import CallError, Tools
+from tastemaker.assistant.turn import Answer, Question, Step
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, call
 
 
