@@ -62,6 +62,12 @@ class TitleSpace:
         return unit(self.svd.transform(self.vectorizer.transform(titles)))
 
 
+def standardised(features_NF: np.ndarray, train_N: np.ndarray) -> np.ndarray:
+    """Features with the training items' mean 0 and deviation 1, then scaled to unit norm."""
+    mean_F, std_F = features_NF[train_N].mean(0), features_NF[train_N].std(0) + 1e-6
+    return unit((features_NF - mean_F) / std_F)
+
+
 def ridge_to_titles(
     features_NF: np.ndarray, train_N: np.ndarray, title_MD: np.ndarray, penalty: float = 3000.0
 ) -> np.ndarray:

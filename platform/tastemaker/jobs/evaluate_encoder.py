@@ -47,7 +47,8 @@ class Vectors:
 
     image_ND: np.ndarray
     item_ND: np.ndarray
-    handmade_ND: np.ndarray  # hand-made features, carried to titles
+    handmade_features_NF: np.ndarray  # standardised, unit norm
+    handmade_ND: np.ndarray  # the same, carried to titles
     title_ND: np.ndarray
     text_NF: Any  # TF-IDF of title and text, sparse
     words: Any  # its vectoriser
@@ -142,6 +143,7 @@ def embed(model: Encoder, items: Items) -> Vectors:
     return Vectors(
         model.embed_image(items.images),
         model.embed_items(items.images, items.texts),
+        baselines.standardised(handmade, train_N),
         baselines.ridge_to_titles(handmade, train_N, space.embed(train_titles)),
         space.embed(items.titles),
         text_NF,
@@ -226,7 +228,8 @@ def board_completion(data: Dataset, items: Items, vectors: Vectors) -> list[Meas
     graph_NN = co_occurrence(known, len(items.ids))
     text_NF = vectors.text_NF
     cold_N = graph_NN.sum(1) == 0
-    model = BoardModel.fit(known, board_contents(vectors.item_ND, items.titles, items.texts))
+    colors = [values.get("color", "") for values in items.values]
+    model = BoardModel.fit(known, board_contents(vectors.item_ND, items.titles, colors))
     ranks, cold = hidden_ranks(model.scores, boards["test"], cold_N)
     rows = []
     for against, scorer in (

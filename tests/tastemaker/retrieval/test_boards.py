@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from tastemaker.core.errors import DataError
-from tastemaker.retrieval.boards import BoardModel, Content, co_occurrence, complete_board
+from tastemaker.retrieval.boards import (
+    BoardModel,
+    Content,
+    board_contents,
+    co_occurrence,
+    complete_board,
+)
 
 
 def slow_scores(rows: np.ndarray, given: list[int], ridge: float) -> np.ndarray:
@@ -56,3 +62,12 @@ def test_what_cannot_be_is_refused() -> None:
         BoardModel.fit([], [content]).scores([])
     with pytest.raises(DataError, match="one length"):
         BoardModel.fit([], [content, Content(np.eye(2, dtype=np.float32), 1.0)])
+
+
+def test_content_of_items_without_a_colour_is_no_colour() -> None:
+    vectors, title, color = board_contents(
+        np.eye(3, dtype=np.float32), ["Red lamp", "lamp", "sofa"], ["red", "", "red"]
+    )
+    assert vectors.features_ND.shape == (3, 3)
+    assert title.features_ND.shape == (3, 3)
+    assert color.features_ND.tolist() == [[0, 1], [0, 0], [0, 1]]
