@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+from tokenizers.decoders import DecodeStream
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from tastemaker.router.tokenizer import build_tokenizer, canonical, split_words
+
+CALL = '<tool_call>\n{"name": "search_items", "arguments": {"query": "red sofa"}}\n</tool_call>'
+
+
+def test_a_word_is_the_same_token_in_prose_and_in_a_call(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    said = tokenizer("Show me a RED sofa")["input_ids"]
+    called = tokenizer(CALL)["input_ids"]
+    assert said[-2:] == called[2:4]
+    assert len(called) == 6  # mark, opening, red, sofa, closing, mark
+
+
+def test_calls_decode_exactly_also_when_streamed(tokenizer: PreTrainedTokenizerFast) -> None:
+    ids = tokenizer(CALL)["input_ids"]
+    assert tokenizer.decode(ids) == CALL
+    stream, text = DecodeStream(skip_special_tokens=False), ""
+    for token in ids:
+        text += stream.step(tokenizer.backend_tokenizer, token) or ""
+    assert text == CALL
+
+
+@pytest.mark.parametrize("word", ["zblorfy", "t-shirt", "don't", "1234567", "größe", "沙发", "🛋"])
+def test_any_word_survives_the_round_trip(word: str, tokenizer: PreTrainedTokenizerFast) -> None:
+    ids = tokenizer(f"a {word} b")["input_ids"]
+    assert tokenizer.decode(ids).strip() == f"a {word} b"
+
+
+def test_white_space_and_case_do_not_count(tokenizer: PreTrainedTokenizerFast) -> None:
+    same = {tuple(tokenizer(t)["input_ids"]) for t in ("red sofa", " Red\n sofa ", "RED  SOFA")}
+    assert len(same) == 1
+
+
+def test_words_are_split_from_punctuation() -> None:
+    assert split_words("Mid-century SOFA, for £300!") == [
+        "mid-century", "sofa", ",", "for", "£", "300", "!",
+    ]  # fmt: skip
+    assert canonical("  Red   Sofa ") == "red sofa"
+
+
+def test_equal_words_make_an_equal_tokenizer(tmp_path: Path) -> None:
+    words = ["velvet sofa", "oak table", "lamp", "lamps"]
+    one, two = build_tokenizer(words), build_tokenizer(reversed(words))
+    assert one.backend_tokenizer.to_str() == two.backend_tokenizer.to_str()
+    one.save_pretrained(str(tmp_path))
+    again = AutoTokenizer.from_pretrained(str(tmp_path))
+    assert again(CALL)["input_ids"] == one(CALL)["input_ids"]
+    assert again.chat_template == one.chat_template
