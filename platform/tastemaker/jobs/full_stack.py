@@ -152,7 +152,7 @@ def forget_lost(home: Home) -> None:
             entry.unlink()
             continue
         kept = ("datasets/%s.yaml", "bundles/%s/bundle.yaml", "dialogues/%s")
-        if not any((home.root / place % digest).exists() for place in kept):
+        if not any((home.root / (place % digest)).exists() for place in kept):
             entry.unlink()
 
 
