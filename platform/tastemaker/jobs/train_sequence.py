@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tastemaker.core import digests
 from tastemaker.core.config import to_settings
@@ -15,8 +18,9 @@ from tastemaker.data.dataset import load_dataset
 from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
 from tastemaker.sequence.batches import batch, training_part
 from tastemaker.sequence.config import SequenceConfig
-from tastemaker.sequence.histories import histories
-from tastemaker.sequence.model import SequenceModel, next_item_loss
+from tastemaker.sequence.histories import History, histories
+from tastemaker.sequence.losses import next_item_loss
+from tastemaker.sequence.model import SequenceModel
 from tastemaker.sequence.recommender import Recommender, save_sequence
 from tastemaker.training.loop import fit
 
@@ -49,9 +53,8 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
         raise DataError(f"dataset version {dataset}: no user has 4 positive events to learn from")
     popularity = torch.zeros(len(item_ids))
     for user in users:
-        popularity += torch.bincount(
-            torch.from_numpy(user.items[user.positives()]), minlength=len(item_ids)
-        )
+        liked = torch.from_numpy(user.items[user.positives()])
+        popularity += torch.bincount(liked, minlength=len(item_ids))
     torch.manual_seed(settings.seed)
     model = SequenceModel(settings, vectors.shape[1], len(item_ids)).train()
     with torch.no_grad():
@@ -59,45 +62,27 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-
-    def step(i: int) -> dict[str, float]:
-        rate = min(1.0, (i + 1) / 50) * 0.5 * (1 + math.cos(math.pi * i / settings.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * max(rate, 0.01)
-        rows, actions, following = batch(
-            users,
-            users=settings.batch_users,
-            max_events=settings.max_events,
-            seed=settings.seed,
-            step=i,
-        )
-        loss = next_item_loss(model, vectors, rows, actions, following)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return {"loss": loss.item()}
-
     key = digests.of_json([dataset, encoder, to_settings(settings)])
     checkpoint = home.path("checkpoints", f"train_sequence-{key}.pt")
-    history = fit(
-        step,
-        {"model": model, "optimizer": optimizer},
-        num_steps=settings.steps,
-        checkpoint=checkpoint,
-        checkpoint_every=settings.checkpoint_every,
-        seed=settings.seed,
-        label="train the user model",
-    )
+    with _threads(settings.threads):
+        history = fit(
+            _step(model, optimizer, vectors, users, settings),
+            {"model": model, "optimizer": optimizer},
+            num_steps=settings.steps,
+            checkpoint=checkpoint,
+            checkpoint_every=settings.checkpoint_every,
+            seed=settings.seed,
+            label="train the user model",
+        )
     recommender = Recommender(model, item_ids, vectors, popularity)
+    curve = [round(h["loss"], 4) for h in history]
     card = Card(
         family="sequence",
         config=settings.model_dump(mode="json"),
         parents={"dataset": dataset, "encoder": encoder},
         reads=(encoder,),
-        metrics={"final_loss": float(np.mean([h["loss"] for h in history[-20:]]))},
+        metrics={"final_loss": float(np.mean(curve[-20:]))},
     )
-    curve = [round(h["loss"], 4) for h in history]
 
     def write(folder: Path) -> None:
         save_sequence(recommender, folder)
@@ -106,3 +91,41 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
     bundle = write_bundle(home, card, write)
     checkpoint.unlink(missing_ok=True)
     return bundle.digest
+
+
+def _step(
+    model: SequenceModel,
+    optimizer: torch.optim.Optimizer,
+    vectors: Tensor,
+    users: Sequence[History],
+    settings: SequenceConfig,
+) -> Callable[[int], dict[str, float]]:
+    def step(i: int) -> dict[str, float]:
+        rate = min(1.0, (i + 1) / 50) * 0.5 * (1 + math.cos(math.pi * i / settings.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * max(rate, 0.01)
+        drawn = batch(
+            users,
+            users=settings.batch_users,
+            max_events=settings.max_events,
+            seed=settings.seed,
+            step=i,
+        )
+        loss = next_item_loss(model, vectors, *drawn, max_candidates=settings.max_candidates)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return {"loss": loss.item()}
+
+    return step
+
+
+@contextmanager
+def _threads(num: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

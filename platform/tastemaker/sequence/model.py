@@ -32,6 +32,13 @@ class SequenceModel(nn.Module):
         self.read_item = nn.Linear(item_dim, config.width)
         self.read_action = nn.Embedding(len(ACTIONS) + 1, config.width, padding_idx=PADDING)
         self.read_place = nn.Embedding(config.max_events, config.width)
+        # Items have unit norm: weights of variance 1 make features of variance 1. Actions and
+        # places begin small beside them, or the model learns places first and items late.
+        nn.init.normal_(self.read_item.weight)
+        for small in (self.read_action, self.read_place):
+            nn.init.normal_(small.weight, std=0.1)
+        with torch.no_grad():
+            self.read_action.weight[PADDING].zero_()
         layer = nn.TransformerEncoderLayer(
             config.width,
             config.heads,
@@ -69,28 +76,6 @@ class SequenceModel(nn.Module):
         """Items as the user embedding meets them: (N, U), unit norm."""
         return F.normalize(self.to_target(items_NE), dim=-1)
 
-    def scores(self, users_BU: Tensor, targets_NU: Tensor) -> Tensor:
-        """Logits of the next positive item, (B, N)."""
-        return users_BU @ targets_NU.T * self.log_scale.exp() + self.item_bias
-
-
-def next_item_loss(
-    model: SequenceModel, items_NE: Tensor, rows_BT: Tensor, actions_BT: Tensor, next_BT: Tensor
-) -> Tensor:
-    """Full cross-entropy of each next positive item, mean over the positions that have one.
-
-    Args:
-        model: The model.
-        items_NE: The catalogue's embeddings.
-        rows_BT: Item row of each event; anything at padding.
-        actions_BT: Action codes, `PADDING` at padding.
-        next_BT: Row of the next event's item where that is positive, else -100.
-
-    Returns:
-        Scalar, nats; log(N) is chance.
-    """
-    padded = (actions_BT == PADDING).unsqueeze(-1)
-    users_BTU = model(items_NE[rows_BT].masked_fill(padded, 0.0), actions_BT)
-    at = next_BT >= 0
-    logits = model.scores(users_BTU[at], model.targets(items_NE))
-    return F.cross_entropy(logits, next_BT[at])
+    def scores(self, users_BU: Tensor, targets_NU: Tensor, bias_N: Tensor) -> Tensor:
+        """Logits of the next positive item, (B, N), of items with these biases."""
+        return users_BU @ targets_NU.T * self.log_scale.exp() + bias_N

@@ -66,7 +66,7 @@ class Recommender:
         """Logits of every item for every user, (B, N); popularity for users without events."""
         users = torch.from_numpy(self.user_embeddings(histories))
         with torch.inference_mode():
-            scores = self.model.scores(users, self.targets_NU).clone()
+            scores = self.model.scores(users, self.targets_NU, self.model.item_bias)
             cold = users.abs().sum(1) == 0
         result: np.ndarray = scores.numpy()
         result[cold.numpy()] = self.popularity_N.log1p().numpy()
