@@ -1,0 +1,259 @@
+"""The chain end to end: resumed after SIGKILL, cached, evaluated, served, answered, stopped."""
+
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.integration.conftest import Chain, environment, start_pipeline, wait_for
+
+pytestmark = pytest.mark.slow
+MODELS = ("encoder", "retrieval", "recommender", "router")
+
+
+def steps(output: str) -> list[str]:
+    return re.findall(r"^== ([\w-]+)", output, re.M)
+
+
+def test_a_killed_run_is_resumed_without_redoing_finished_steps(chain: Chain) -> None:
+    before, after = steps(chain.first), steps(chain.second)
+    assert before[-1] == "train-router"
+    assert "curate" in before
+    assert set(before[:-1]).isdisjoint(after)
+    assert after[0] == "train-router"
+    assert after[-1] == "deploy"
+
+
+def test_nothing_half_written_stays(chain: Chain) -> None:
+    assert not list((chain.home / "tmp").iterdir())
+    assert not list((chain.home / "checkpoints").glob("*"))
+
+
+def test_a_second_run_does_nothing_but_deploy(chain: Chain) -> None:
+    start = time.monotonic()
+    again = chain.tastemaker("pipeline", "run", "full_stack", "--preset", "tiny")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert steps(again.stdout) == ["deploy"]
+    assert time.monotonic() - start < 120
+
+
+def test_a_run_killed_elsewhere_gives_the_same_bundles(chain: Chain, tmp_path: Path) -> None:
+    """Killed in every early stage in turn, a fresh home ends with the same encoder."""
+    home, log = tmp_path / "home", tmp_path / "log"
+    home.mkdir()
+    for step in ("curate", "train-encoder", "build-index"):
+        process = start_pipeline(home, log)
+        wait_for(log, f"== {step}", process, timeout_s=300)
+        time.sleep(1)
+        process.kill()
+        process.wait()
+    process = start_pipeline(home, log)
+    wait_for(log, "== make-dialogues", process, timeout_s=400)
+    process.kill()
+    process.wait()
+    made = {path.name for path in (home / "bundles").iterdir()}
+    for model in ("encoder", "retrieval", "recommender"):
+        assert chain.live(model)["bundle"] in made
+
+
+def test_every_live_bundle_is_whole_and_evaluated(chain: Chain) -> None:
+    for model in MODELS:
+        bundle = chain.live(model)["bundle"]
+        card = yaml.safe_load((chain.home / "bundles" / bundle / "bundle.yaml").read_text())
+        assert card["family"] in {"encoder", "index", "sequence", "router"}
+        if card["family"] != "index":
+            assert chain.metrics(bundle)
+            report = (chain.home / "evaluations" / bundle / "report.html").read_text()
+            assert "<img" in report
+
+
+def test_models_read_one_space(chain: Chain) -> None:
+    space = chain.live("encoder")["bundle"]
+    for model in ("retrieval", "recommender", "router"):
+        bundle = chain.live(model)["bundle"]
+        card = yaml.safe_load((chain.home / "bundles" / bundle / "bundle.yaml").read_text())
+        assert card["reads"] == [space]
+
+
+def test_mlflow_has_a_registered_version_of_each(chain: Chain) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{chain.home}/mlflow.db")
+    for family, model in (
+        ("encoder", "encoder"),
+        ("sequence", "recommender"),
+        ("router", "router"),
+    ):
+        versions = client.search_model_versions(f"name='tastemaker-{family}'")
+        assert chain.live(model)["bundle"] in {v.tags.get("bundle") for v in versions}
+
+
+def test_real_kserve_requests(served: tuple[Chain, int]) -> None:
+    chain, port = served
+    embedded = httpx.post(
+        f"http://127.0.0.1:{port + 1}/v1/models/encoder:predict",
+        json={"instances": [{"text": "blue lamp"}]},
+        timeout=30,
+    ).json()
+    assert embedded["space"] == chain.live("encoder")["bundle"]
+    found = httpx.post(
+        f"http://127.0.0.1:{port + 2}/v1/models/retrieval:predict",
+        json={
+            "instances": [
+                {"vector": embedded["predictions"][0], "k": 5, "space": embedded["space"]}
+            ]
+        },
+        timeout=30,
+    ).json()
+    assert len(found["predictions"][0]) == 5
+    refused = httpx.post(
+        f"http://127.0.0.1:{port + 2}/v1/models/retrieval:predict",
+        json={"instances": [{"vector": embedded["predictions"][0], "k": 5, "space": "other"}]},
+        timeout=30,
+    )
+    assert refused.status_code == 400
+    assert "other" in refused.text
+    assert embedded["space"] in refused.text
+
+
+def test_a_real_router_answer_contains_a_tool_call(served: tuple[Chain, int]) -> None:
+    _, port = served
+    base = f"http://127.0.0.1:{port}"
+    question = httpx.get(f"{base}/api/suggestions", timeout=30).json()
+    question = question["suggestions"][0] if isinstance(question, dict) else question[0]
+    reply = httpx.post(
+        f"{base}/v1/chat/completions",
+        json={"model": "tastemaker", "messages": [{"role": "user", "content": question}]},
+        timeout=120,
+    )
+    assert reply.status_code == 200, reply.text
+    turn = reply.json()["tastemaker"]
+    assert turn["steps"][0]["tool"] in {"search_items", "similar_items", "recommend"}, turn
+    assert turn["items"], turn
+    image = httpx.get(base + turn["items"][0]["image_url"], timeout=30)
+    assert image.content.startswith(b"\xff\xd8")
+
+
+def test_ask_prints_an_answer(served: tuple[Chain, int]) -> None:
+    chain, port = served
+    asked = chain.tastemaker("ask", "--first", "--url", f"http://127.0.0.1:{port}")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert "/items/" in asked.stdout
+
+
+def test_page_in_chromium_shows_pictures(served: tuple[Chain, int], tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        assert not os.environ.get("CI"), "CI must have Chromium"
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    _, port = served
+    with sync_playwright() as play:
+        launched = play.chromium.launch(
+            executable_path=browser,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        page = launched.new_page(viewport={"width": 1100, "height": 900})
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"http://127.0.0.1:{port}/")
+        question = httpx.get(f"http://127.0.0.1:{port}/api/suggestions", timeout=30).json()
+        question = question["suggestions"][0] if isinstance(question, dict) else question[0]
+        page.get_by_role("textbox").first.fill(question)
+        page.keyboard.press("Enter")
+        picture = page.locator("img[src*='/items/']")
+        picture.first.wait_for(state="visible", timeout=90_000)
+        picture.first.scroll_into_view_if_needed()
+        for _ in range(100):
+            if picture.first.evaluate("image => image.complete && image.naturalWidth > 0"):
+                break
+            page.wait_for_timeout(100)
+        else:
+            pytest.fail("the picture did not load")
+        page.screenshot(path=os.environ.get("TASTEMAKER_SCREENSHOT", str(tmp_path / "page.png")))
+        launched.close()
+    assert errors == []
+
+
+def test_up_again_is_quick_and_a_taken_port_is_named(
+    served: tuple[Chain, int], tmp_path: Path
+) -> None:
+    chain, port = served
+    start = time.monotonic()
+    again = chain.tastemaker("up", "--port", str(port))
+    assert again.returncode == 0, again.stderr
+    assert time.monotonic() - start < 30
+    other = tmp_path / "other"
+    shutil.copytree(chain.home / "environments", other / "environments")
+    (other / "bundles").symlink_to(chain.home / "bundles")
+    elsewhere = Chain(other, "", "").tastemaker("up", "--port", str(port))
+    assert elsewhere.returncode != 0
+    assert str(port) in elsewhere.stderr + elsewhere.stdout
+
+
+def test_down_leaves_nothing_running(served: tuple[Chain, int]) -> None:
+    """Last: stops what the tests above used."""
+    chain, port = served
+    down = chain.tastemaker("down")
+    assert down.returncode == 0, down.stderr
+    for offset in range(5):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port + offset}/", timeout=2)
+    mine = []
+    for folder in Path("/proc").iterdir():
+        try:
+            env = (folder / "environ").read_bytes() if folder.name.isdigit() else b""
+        except OSError:
+            continue
+        if f"TASTEMAKER_HOME={chain.home}".encode() in env:
+            mine.append((folder / "cmdline").read_bytes().replace(b"\0", b" "))
+    assert mine == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--preset", "huge"], "unknown full_stack preset 'huge'"),
+        (["--preset", "tiny", "--set", "train_encoder.seeed=1"], "did you mean 'seed'"),
+        (["--preset", "tiny", "--catalog", "folder:/nowhere/at/all"], "/nowhere/at/all"),
+        (["--preset", "tiny", "--catalog", "fashion"], "TASTEMAKER_DATA"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATA", "/nowhere")
+    home = tmp_path / "home"
+    done = Chain(home, "", "").tastemaker("pipeline", "run", "full_stack", *words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert said in errors[0]
+    assert "Traceback" not in done.stderr
+    assert environment(home)["TASTEMAKER_HOME"] == str(home)
+
+
+def test_a_folder_of_corrupt_images_ends_with_one_line_and_the_home_stays_usable(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "shop"
+    source.mkdir()
+    rows = [{"item_id": str(i), "image": f"{i}.jpg", "title": f"thing {i}"} for i in range(3)]
+    (source / "items.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    for row in rows:
+        (source / row["image"]).write_bytes(b"not a picture")
+    chain = Chain(tmp_path / "home", "", "")
+    done = chain.tastemaker(
+        "pipeline", "run", "full_stack", "--preset", "tiny", "--catalog", f"folder:{source}"
+    )
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert not list((chain.home / "tmp").iterdir())
