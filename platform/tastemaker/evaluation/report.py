@@ -17,22 +17,27 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .35rem .8rem; border-bottom: 1px solid var(--line); text-align: left }
-th { background: var(--soft) } td.n { text-align: right }
+th { background: var(--soft) } .n { text-align: right }
+.wide { overflow-x: auto }
 .plot { max-width: 100%; background: #fff; border-radius: 8px }
 .row { display: flex; gap: .4rem; align-items: center; margin: .4rem 0; overflow-x: auto }
 .row span { flex: 0 0 16rem; font-size: .9rem } .row img { height: 84px; border-radius: 6px }
 </style></head><body><h1>{{ title }}</h1>
 {% for part in parts %}
 {% if part.kind == "text" %}<p>{{ part.text }}</p>
-{% elif part.kind == "table" %}<h2>{{ part.caption }}</h2><table><thead><tr>
-{% for key in part.columns %}<th scope="col">{{ key }}</th>{% endfor %}</tr></thead><tbody>
+{% elif part.kind == "table" %}<h2 id="p{{ loop.index }}">{{ part.caption }}</h2>
+<div class="wide" role="region" tabindex="0" aria-labelledby="p{{ loop.index }}">
+<table><thead><tr>
+{% for key in part.columns %}<th scope="col"{% if key in part.numbers %} class="n"{% endif %}>
+{{- key }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in part.rows %}<tr>{% for cell in row %}<td{% if cell.number %} class="n"{% endif %}>
-{{- cell.text }}</td>{% endfor %}</tr>{% endfor %}</tbody></table>
+{{- cell.text }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
 {% elif part.kind == "plot" %}<h2>{{ part.caption }}</h2>
 <img class="plot" alt="{{ part.caption }}" src="data:image/png;base64,{{ part.data }}">
 {% else %}<h2>{{ part.caption }}</h2>
 {% for label, pictures in part.rows %}<div class="row"><span>{{ label }}</span>
-{% for data in pictures %}<img alt="" src="data:image/jpeg;base64,{{ data }}">{% endfor %}</div>
+{% for data in pictures %}<img alt="{{ label }}, {{ loop.index }}"
+ src="data:image/jpeg;base64,{{ data }}">{% endfor %}</div>
 {% endfor %}{% endif %}{% endfor %}
 </body></html>
 """
@@ -58,7 +63,20 @@ class Report:
         """
         keys = list(rows[0]) if rows else []
         cells = [[_cell(row.get(key, "")) for key in keys] for row in rows]
-        self.parts.append({"kind": "table", "caption": caption, "columns": keys, "rows": cells})
+        numbers = (
+            {key for key, cell in zip(keys, cells[0], strict=True) if cell["number"]}
+            if cells
+            else set()
+        )
+        self.parts.append(
+            {
+                "kind": "table",
+                "caption": caption,
+                "columns": keys,
+                "numbers": numbers,
+                "rows": cells,
+            }
+        )
 
     def plot(self, caption: str, figure: Any) -> None:
         """Add a matplotlib figure as PNG, and close it."""
@@ -115,6 +133,30 @@ def curve(values: Sequence[float], ylabel: str, *, smooth: int = 20) -> Any:
     axes.plot(means, color="#356ae6")
     axes.set_xlabel("step")
     axes.set_ylabel(ylabel)
+    return made
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    xlabel: str,
+    ylabel: str,
+    *,
+    marker: str = "",
+) -> Any:
+    """Lines of (x, y) points by name; the first is ours and stands out."""
+    made, axes = figure()
+    greys = ["#5b6675", "#8a94a1", "#b3bac3", "#d0d5db"]
+    styles = ["--", "-.", ":", (0, (1, 3))]  # told apart without colour too
+    for place, (name, points) in enumerate(series.items()):
+        x, y = zip(*points, strict=True)
+        if place == 0:
+            axes.plot(x, y, color="#356ae6", linewidth=2, marker=marker, label=name)
+        else:
+            rest = (place - 1) % len(greys)
+            axes.plot(x, y, color=greys[rest], linestyle=styles[rest], label=name)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.legend(frameon=False)
     return made
 
 

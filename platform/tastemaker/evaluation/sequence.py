@@ -68,3 +68,45 @@ def hit_rate(ranks_B: np.ndarray, k: int) -> float:
 def ndcg(ranks_B: np.ndarray, k: int) -> float:
     """NDCG@k with one relevant item: 1 / log2(rank + 2) within the first k."""
     return float(np.where(ranks_B < k, 1 / np.log2(ranks_B + 2), 0).mean())
+
+
+def paired_interval(
+    ours_B: np.ndarray, theirs_B: np.ndarray, *, seed: int, draws: int = 2000
+) -> tuple[float, float]:
+    """95% bootstrap interval of the mean difference of two methods on the same users.
+
+    Args:
+        ours_B: Figure of each user by one method (a hit counts 1).
+        theirs_B: The same by the other.
+        seed: Of the draws.
+        draws: How many times the users are drawn anew, with replacement.
+
+    Returns:
+        (low, high): an interval below or above 0 is a difference that the users' luck of the
+        draw does not explain.
+    """
+    difference_B = ours_B.astype(np.float64) - theirs_B
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(difference_B), size=(draws, len(difference_B)))
+    low, high = np.quantile(difference_B[drawn].mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def first_k_mass(logits_BN: np.ndarray, seen: Sequence[np.ndarray], k: int) -> np.ndarray:
+    """Probability that a softmax over the items not met gives to its first k, (B,)."""
+    out = np.zeros(len(logits_BN))
+    for row, met in enumerate(seen):
+        logits = logits_BN[row].astype(np.float64)
+        logits[met] = -np.inf
+        weights = np.sort(np.exp(logits - logits.max()))[::-1]
+        out[row] = weights[:k].sum() / weights.sum()
+    return out
+
+
+def reliability(
+    given_B: np.ndarray, happened_B: np.ndarray, *, groups: int = 5
+) -> list[tuple[float, float]]:
+    """Mean probability given and share that happened, in groups of equal size, ascending."""
+    order = np.argsort(given_B, kind="stable")
+    parts = [part for part in np.array_split(order, groups) if len(part)]
+    return [(float(given_B[part].mean()), float(happened_B[part].mean())) for part in parts]

@@ -4,7 +4,7 @@ from pathlib import Path
 import mlflow
 
 from tastemaker.core.home import Home
-from tastemaker.evaluation.report import Report, bars
+from tastemaker.evaluation.report import Report, bars, lines
 from tastemaker.evaluation.tracking import record
 
 
@@ -20,6 +20,25 @@ def test_everything_is_escaped_and_inlined() -> None:
     assert "0.123" in html
     assert "data:image/png;base64," in html
     assert "http" not in html.replace("http-equiv", "")
+
+
+def test_the_same_parts_give_the_same_page() -> None:
+    pages = []
+    for _ in range(2):
+        report = Report("t")
+        report.table("empty", [])
+        report.plot("plot", lines({"model": [(0, 0), (1, 2)], "rest": [(0, 1)]}, "x", "y"))
+        pages.append(report.html())
+    assert pages[0] == pages[1]
+
+
+def test_columns_of_numbers_stand_to_the_right_with_their_heading() -> None:
+    report = Report("t")
+    report.table("figures", [{"method": "a", "hr": 0.5}])
+    page = report.html()
+    assert '<th scope="col">method</th>' in page
+    assert '<th scope="col" class="n">hr</th>' in page
+    assert '<td class="n">0.500</td>' in page
 
 
 def test_a_bundle_is_registered_once(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ import pytest
 from tastemaker.evaluation.sequence import (
     covisitation,
     covisitation_scores,
+    first_k_mass,
     hit_rate,
     ndcg,
+    paired_interval,
     popularity_scores,
     ranks,
+    reliability,
 )
 
 
@@ -31,3 +34,30 @@ def test_popularity_and_covisitation_by_hand() -> None:
     assert pairs[0, 0] == 0
     scores = covisitation_scores(pairs, [np.array([2, 1])], decay=0.5)
     assert scores[0, 0] == pytest.approx(pairs[1, 0] + 0.5 * pairs[2, 0])
+
+
+def test_an_interval_holds_the_mean_and_knows_no_difference() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.random(400) < 0.4, rng.random(400) < 0.2
+    low, high = paired_interval(ours, theirs, seed=1)
+    assert 0 < low < ours.mean() - theirs.mean() < high
+    assert paired_interval(ours, theirs, seed=1) == (low, high)
+    assert paired_interval(ours, ours, seed=1) == (0, 0)
+    # the normal approximation of a paired difference
+    error = 1.96 * (ours.astype(float) - theirs).std() / np.sqrt(400)
+    assert high - low == pytest.approx(2 * error, rel=0.1)
+
+
+def test_mass_of_the_first_by_hand() -> None:
+    logits = np.log([[1.0, 2.0, 4.0, 8.0], [1.0, 1.0, 1.0, 1.0]])
+    found = first_k_mass(logits, [np.array([3]), np.array([], int)], 2)
+    assert found == pytest.approx([6 / 7, 0.5])
+
+
+def test_reliability_by_hand_and_ascending() -> None:
+    given, happened = np.array([0.9, 0.1, 0.8, 0.3]), np.array([True, False, False, True])
+    assert reliability(given, happened, groups=2) == [
+        (pytest.approx(0.2), 0.5),
+        (pytest.approx(0.85), 0.5),
+    ]
+    assert len(reliability(given[:3], happened[:3], groups=5)) == 3
