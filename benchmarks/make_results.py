@@ -55,6 +55,8 @@ def _figure(value: float | None) -> str:
 def _verdict(row: dict[str, Any]) -> str:
     if row["goal"] is None:
         return ""
+    if row["value"] is None:
+        return "**missed** (not measured)"
     return "met" if row["value"] >= row["goal"] else "**missed**"
 
 
@@ -63,7 +65,10 @@ def main() -> int:
     text = markdown(HERE / "results")
     target = HERE / "RESULTS.md"
     if "--check" in sys.argv[1:]:
-        return int(not target.is_file() or target.read_text() != text)
+        stale = not target.is_file() or target.read_text() != text
+        if stale:
+            print(f"{target} is stale: run `python -m benchmarks.make_results`", file=sys.stderr)
+        return int(stale)
     target.write_text(text)
     return 0
 

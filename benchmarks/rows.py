@@ -33,7 +33,10 @@ def row(
         command: What anyone runs to get it again.
     """
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ["git", "describe", "--always", "--exclude=*", "--dirty=+changes"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     return {
         "metric": metric,

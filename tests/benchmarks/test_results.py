@@ -30,6 +30,11 @@ def test_a_miss_is_reported_as_a_miss(tmp_path: Path) -> None:
     assert "| met |" in lines[1]
 
 
+def test_a_goal_without_a_figure_is_a_miss(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"rows": [{**ROW, "value": None}]}))
+    assert "**missed** (not measured)" in markdown(tmp_path)
+
+
 def test_a_row_without_a_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"rows": [{"metric": "m"}]}))
     with pytest.raises(ValueError, match=r"lacks.*baseline"):
