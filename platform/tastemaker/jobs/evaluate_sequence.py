@@ -63,7 +63,8 @@ def run(home: Home, dataset: str, sequence: str) -> str:
         if not cases:
             raise DataError(f"dataset version {dataset}: no user has a {split} event")
         judged[split] = _judge(recommender, users, cases)
-    best = max(BASELINES, key=lambda method: ndcg(judged["val"].ranks[method], K))
+    # the strongest on the very users that are compared: that choice can only work against us
+    best = max(BASELINES, key=lambda method: hit_rate(judged["test"].ranks[method], K))
     metrics = _metrics(judged, best)
     report = _report(data.name, bundle.path, judged, metrics, best)
     pictures = _examples(recommender, judged["test"].cases, data.read("items", ["image"]))
@@ -124,7 +125,7 @@ def _report(
         f"{len(test.cases)} users of {name}; the last positive event of each is the target, "
         "ranked among all items of the catalogue that the user has not met; the one before it is "
         f"val. On test HR@{K} is {hits['model']:.3f}, against {hits[best]:.3f} of {best}, the "
-        f"best baseline on val; the difference is between {metrics[f'test_hr@{K}_gain_low']:+.3f} "
+        f"strongest baseline there; the difference is between {metrics[f'test_hr@{K}_gain_low']:+.3f} "
         f"and {metrics[f'test_hr@{K}_gain_high']:+.3f} (95%, users drawn anew)."
     )
     report.table("Next item", [_row(method, metrics) for method in test.ranks])

@@ -113,6 +113,9 @@ def test_it_learns_the_rule_and_the_report_shows_it(trained: tuple[Home, str, st
     # ten items may follow; the user has met two or three of them
     assert metrics["test_hr@10_model"] > 0.9
     assert metrics["test_hr@10_model"] > metrics["test_hr@10_mean_embedding"] + 0.3
+    strongest = max(metrics[f"test_hr@10_{name}"] for name in evaluate_sequence.BASELINES)
+    gain = metrics["test_hr@10_model"] - strongest
+    assert 0 < metrics["test_hr@10_gain_low"] <= gain <= metrics["test_hr@10_gain_high"]
     page = (folder / "report.html").read_text()
     assert f"{metrics['test_hr@10_model']:.3f}" in page
     assert "u000" in page
