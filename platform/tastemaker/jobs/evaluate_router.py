@@ -34,7 +34,7 @@ def run(home: Home, dialogues: str, router: str) -> str:
     for split in ("val", "test"):
         read = made.read(split)
         exact = exact_calls(model, encode(read, tokenizer), made.vectors, pad_id(tokenizer))
-        rules = KeywordRouter(made.meta["nouns"])
+        rules = KeywordRouter(made.meta["nouns"], made.meta["colors"])
         found = [
             {
                 "kind": turn.kind,

@@ -282,10 +282,10 @@ class _Writer:
     def _say(
         self, text: str, lists: tuple[tuple[int, tuple[int, ...]], ...] = (), plain: bool = False
     ) -> None:
-        if not self.config.simple and not plain:
-            if self.rng.random() < 0.15:
+        if not plain:
+            if not self.config.simple and self.rng.random() < 0.15:
                 text = f"{self.words.draw('first_words')} {text}"
-            if self.rng.random() < 0.2:
+            if self.rng.random() < 0.25:
                 text = f"{text} {self.words.draw('last_words')}"
             if self.rng.random() < 0.3:
                 text = text.replace(" ,", "")

@@ -1,11 +1,19 @@
-"""The baseline that a router must beat: hand-written keyword rules over the same history."""
+"""The baseline that a router must beat: hand-written keyword rules over the same history.
+
+The rules know the catalogue's nouns and colours, ordinals, price phrases, the usual openings of
+a request and the router's sentences; they are what a team would write in a day.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tastemaker.router import sentences
 from tastemaker.router.dialogue_files import Turn
+from tastemaker.router.dialogues import recolored
 from tastemaker.router.tools import ANSWER, RECOMMEND, SEARCH, SIMILAR
+
+Call = tuple[str, dict[str, Any]]
 
 _ORDINALS: tuple[str, ...] = (
     "first",
@@ -17,37 +25,73 @@ _ORDINALS: tuple[str, ...] = (
     "seventh",
     "eighth",
 )
-_ORDINALS += ("ninth", "tenth")
-_PLACE = re.compile(r"(?:#\s*|number |nr |no |item |the )(\d+)(?:st|nd|rd|th)?\b")
+_ORDINALS += ("ninth", "tenth", "eleventh", "twelfth")
+_PLACE = re.compile(r"(?:#\s?|number |nr |no \. |no |item |place )(\d+)\b|\b(\d+)(?:st|nd|rd|th)\b")
 _PRICE = re.compile(
-    r"(?:under|below|less than|up to|at most|not more than|max(?:imum)?|budget of|cheaper than|"
-    r"no more than|within)\D{0,12}(\d+)|(\d+)\D{0,8}(?:max|or less|at most)"
+    r",?\s*\b(?:for |that costs? |priced |at a price |on an? |within an? |my |the |our |i can )*"
+    r"(?:under|below|less than|up to|at most|no more than|not more than|max(?:imum)?|cheaper than|"
+    r"budget of|budget is|within|not over|nothing over|spend)(?: \$)? (\d+)"
+    r"(?: (?:dollars|euros|eur|usd|bucks|pounds|max))?|,? (\d+) max"
 )
-_LIKE = ("similar", "like", "more of", "alternatives", "others", "close to", "resembl", "go with")
-_FOR_ME = ("recommend", "suggest", "for me", "i would like", "would i like", "my taste", "suit me")
-_TALK = {
-    "thank": "You are welcome.",
-    "hello": "Hello! What are you looking for?",
-    "weather": "I can only help you find things in this catalogue.",
-}
-_FILLER = re.compile(
-    r"^(?:.*\b(?:show me|find me|get me|give me|gimme|looking for|search for|see|want|need|have|"
-    r"find|get|show|me|is there|are there|at|for|point me to|there must be|choose))?\s*"
-    r"(?:\b(?:some|any|an|a|the|your)\b)?\s*"
+_REF = re.compile(r"\b(?:the|that|this) ((?!last|first)[\w' -]+?) (?:one|thing)\b")
+_CHANGE = re.compile(r"(?:but|just|great|available|one|\d|#\d+|,) ((?:in|with|for the) \S+)")
+_CHEAPER = re.compile(r"cheaper|expensive|affordable|cost too much|can not afford|lower price")
+_STEP = re.compile(r"\s(?:,|\.|and|then)(?: and| then| after that| please|,)* more like ")
+_LIKE = re.compile(r"similar|like|more of|alternatives|others|close to|go with|is nice|looks|love")
+_FOR_ME = re.compile(
+    r"recommend|suggest|for me|would i like|would like$|my taste|suits? me|surprise|ideas|inspir|"
+    r"my style|do i like|things i like|pick |choose |might like|what i want"
+)
+_TALK = (
+    (
+        r"^(?:ok )?(?:thanks?|thx|cheers|great|perfect|awesome|lovely|cool|nice|many thanks)\b[ ,!]*"
+        r"(?:(?:thank|a lot).*)?$",
+        sentences.WELCOME,
+    ),
+    (
+        r"^(?:hi|hello|hey|greetings|good (?:morning|evening|day))\b[ ,!]*(?:there)?$",
+        sentences.HELLO,
+    ),
+    (r"\b(?:bye|goodbye|see you|good night|that is all|i am done)\b", sentences.GOODBYE),
+    (
+        r"^(?:help|what can (?:you|i)|who are you|how does this|what are you)",
+        sentences.ABILITIES,
+    ),
+    (
+        r"weather|joke|president|capital of|poem|translate|instructions|my order|refund|who won",
+        sentences.OUT_OF_SCOPE,
+    ),
+)
+_OPENING = re.compile(
+    r"^.*?\b(?:show me|show|find me|find us|find|get me|give me|gimme|looking for|look for|"
+    r"search for|search|see|i want to (?:see|buy|get)|i want|i need|we need|wants|needs|"
+    r"do you (?:have|sell|carry|stock)|have you got|got|is there|are there|i'd like|i would like|"
+    r"like to (?:see|buy|get|find)|after|need|want|shopping for|thinking of (?:buying|getting)|"
+    r"in the market for|could use|how about|what about|browse|recommend me|recommend|suggest|"
+    r"pick|choose|list|display)\s+"
+)
+_ARTICLE = re.compile(r"^(?:some|any|an|a|the|your|one|another|me)\s+")
+_CLOSING = re.compile(
+    r"(?:\s*(?:,|\?|!|\.|please|thanks|thank you|if you can|if possible|for me|today|now|asap|"
+    r"do you have(?: that| any)?|to my taste|for my taste|that i would like|i would like|"
+    r"that (?:fits|goes with|matches)(?: these| this| my board)?|to match my board|"
+    r"to go with these))+$"
 )
 
 
 class KeywordRouter:
-    """Rules over the last message and the number of lists seen.
+    """Rules over the last message, the lists seen and the last search.
 
     Args:
         nouns: Word to category, the catalogue's own.
+        colors: The catalogue's colours.
     """
 
-    def __init__(self, nouns: Mapping[str, str]) -> None:
+    def __init__(self, nouns: Mapping[str, str], colors: Sequence[str] = ()) -> None:
         self.nouns = dict(sorted(nouns.items(), key=lambda pair: -len(pair[0])))
+        self.colors = colors
 
-    def call(self, history: Sequence[Turn]) -> tuple[str, dict[str, Any]]:
+    def call(self, history: Sequence[Turn]) -> Call:
         """The next call.
 
         Args:
@@ -57,58 +101,108 @@ class KeywordRouter:
             Tool name and arguments.
         """
         last = history[-1]
-        numbers = [number for turn in history for number, _ in turn.lists]
         if last.role == "tool":
             return self._after_tool(history)
-        text = last.text
-        if not last.lists and self._talk(text):
-            return ANSWER, {"text": self._talk(text)}
-        place = self._place(text)
-        if numbers and (place or any(word in text for word in _LIKE)):
-            item = f"@{numbers[-1]}" + (f"#{place}" if place else "")
-            return SIMILAR, {"item": item}
-        if any(word in text for word in _FOR_ME):
-            return RECOMMEND, {}
-        return SEARCH, self._search(text.split(" and then ")[0])
+        lists = [entry for turn in history for entry in turn.lists]
+        text = _CLOSING.sub("", last.text)
+        said = next((said for rule, said in _TALK if re.search(rule, last.text)), "")
+        if said and not last.lists and not self._category(text):
+            return ANSWER, {"text": said}
+        searched = next(
+            (t for t in reversed(history) if t.name in (SEARCH, SIMILAR, RECOMMEND)), None
+        )
+        if searched and searched.name == SEARCH and not last.lists:
+            again = self._again(text, searched.arguments or {}, len(lists))
+            if again:
+                return SEARCH, again
+        return self._item(text, lists, brought=bool(last.lists)) or self._wish(text)
 
-    def _after_tool(self, history: Sequence[Turn]) -> tuple[str, dict[str, Any]]:
-        before = history[-2].name
-        asked = next(turn for turn in reversed(history) if turn.role == "user")
-        numbers = [number for number, _ in history[-1].lists]
-        place = self._place(asked.text)
-        if not numbers:
-            return ANSWER, {"text": "I found nothing that fits."}
-        if before == SEARCH and place and " and " in asked.text:
-            return SIMILAR, {"item": f"@{numbers[-1]}#{place}"}
-        said = {
-            SEARCH: "Here is what I found.",
-            SIMILAR: "These come close.",
-            RECOMMEND: "These should suit you.",
-        }
-        return ANSWER, {"text": said[before], "items": f"@{numbers[-1]}"}
+    def _item(
+        self, text: str, lists: Sequence[tuple[int, tuple[int, ...]]], brought: bool
+    ) -> Call | None:
+        """A call about items that were shown or brought."""
+        if _STEP.search(text):
+            return None
+        place = self._place(text, len(lists[-1][1]) if lists else 10)
+        ref = _REF.search(text)
+        if not lists:
+            return (ANSWER, {"text": sentences.NO_LIST}) if place or _CHEAPER.search(text) else None
+        number = lists[-1][0]
+        change = _CHANGE.search(text)
+        query = {"query": change.group(1)} if change else {}
+        if place:
+            return SIMILAR, {"item": f"@{number}#{place}", **query}
+        if ref and _LIKE.search(text + " like" * bool(query)):
+            return SIMILAR, {"item": {"list": f"@{number}", "ref": ref.group(1)}, **query}
+        if brought:
+            wished = self._query(text) if self._category(text) else ""
+            return SIMILAR, {"item": f"@{number}"} | ({"query": wished} if wished else {})
+        if re.search(r"\b(?:these|them|those|more|others|list|selection)\b", text):
+            return SIMILAR, {"item": f"@{number}"}
+        return None
 
-    def _talk(self, text: str) -> str:
-        if any(noun in text for noun in self.nouns):
-            return ""
-        return next((said for word, said in _TALK.items() if word in text), "")
-
-    def _place(self, text: str) -> int:
-        if found := _PLACE.search(text):
-            return int(found.group(1))
-        places = [n for n, word in enumerate(_ORDINALS, 1) if f"the {word}" in text]
-        return places[0] if places else 0
-
-    def _search(self, text: str) -> dict[str, Any]:
+    def _wish(self, text: str) -> Call:
+        if _FOR_ME.search(text):
+            query = self._query(text) if self._category(text) else ""
+            return RECOMMEND, {"query": query} if query else {}
+        text = _STEP.split(text)[0]
         arguments: dict[str, Any] = {}
         price = _PRICE.search(text)
         if price:
-            text = text[: price.start()].rstrip(" ,")
-        query = _FILLER.sub("", text).strip(" ?.,!")
-        query = re.sub(r"\s*(?:please|do you have that|on a|in stock|here)$", "", query).strip(" ,")
-        category = next((c for noun, c in self.nouns.items() if f" {noun} " in f" {query} "), "")
-        arguments["query"] = query
-        if category:
+            text = text[: price.start()] or text[price.end() :]
+        arguments["query"] = self._query(text)
+        if category := self._category(arguments["query"]):
             arguments["category"] = category
         if price:
             arguments["max_price"] = int(price.group(1) or price.group(2))
-        return arguments
+        return SEARCH, arguments
+
+    def _again(self, text: str, before: dict[str, Any], num_lists: int) -> dict[str, Any]:
+        """The last search, changed by a short follow-up; {} where the text is none."""
+        kept = {key: value for key, value in before.items() if key != "cheaper_than"}
+        if self._category(text):
+            return {}
+        if price := _PRICE.search(text):
+            short = len(text.split()) <= 8
+            value = int(price.group(1) or price.group(2))
+            kept.pop("max_price", None)
+            return {**kept, "max_price": value} if short else {}
+        if _CHEAPER.search(text):
+            return {**kept, "cheaper_than": f"@{num_lists}"}
+        named = [color for color in self.colors if f" {color} " in f" {text} "]
+        if named and not _REF.search(text) and not self._place(text, 10):
+            return {**kept, "query": recolored(kept["query"], max(named, key=len), self.colors)}
+        return {}
+
+    def _after_tool(self, history: Sequence[Turn]) -> Call:
+        call, result = history[-2], history[-1]
+        asked = next(turn for turn in reversed(history) if turn.role == "user")
+        if not result.lists:
+            return ANSWER, {"text": sentences.NOTHING_FITS}
+        number, rows = result.lists[0]
+        step = re.search(r"\bmore like (.*)$", asked.text)
+        if call.name == SEARCH and step and (place := self._place(step.group(1), len(rows))):
+            return SIMILAR, {"item": f"@{number}#{place}"}
+        brought = bool(asked.lists) and call.arguments in (
+            {"item": f"@{asked.lists[0][0]}"},
+            {"item": f"@{asked.lists[0][0]}", "query": (call.arguments or {}).get("query")},
+        )
+        said = {SEARCH: sentences.FOUND, SIMILAR: sentences.CLOSE, RECOMMEND: sentences.SUITS}
+        text = sentences.FITS_LIST if brought else said[call.name]
+        return ANSWER, {"text": text, "items": f"@{number}"}
+
+    def _place(self, text: str, size: int) -> int:
+        if found := _PLACE.search(text):
+            return int(found.group(1) or found.group(2))
+        if re.search(r"\b(?:last|at the end)\b", text):
+            return size
+        words = text.split()
+        return next((n for n, word in enumerate(_ORDINALS, 1) if word in words), 0)
+
+    def _query(self, text: str) -> str:
+        text = _OPENING.sub("", _CLOSING.sub("", text))
+        return _CLOSING.sub("", _ARTICLE.sub("", text)).strip(" ?.,!:")
+
+    def _category(self, text: str) -> str:
+        head = re.split(r" (?:for|in|with|made|of|that|to) ", f"{text} ")[0]
+        return next((c for noun, c in self.nouns.items() if f" {noun} " in f" {head} "), "")
