@@ -125,7 +125,8 @@ def _report(
         f"{len(test.cases)} users of {name}; the last positive event of each is the target, "
         "ranked among all items of the catalogue that the user has not met; the one before it is "
         f"val. On test HR@{K} is {hits['model']:.3f}, against {hits[best]:.3f} of {best}, the "
-        f"strongest baseline there; the difference is between {metrics[f'test_hr@{K}_gain_low']:+.3f} "
+        "strongest baseline there; the difference is between "
+        f"{metrics[f'test_hr@{K}_gain_low']:+.3f} "
         f"and {metrics[f'test_hr@{K}_gain_high']:+.3f} (95%, users drawn anew)."
     )
     report.table("Next item", [_row(method, metrics) for method in test.ranks])
