@@ -44,8 +44,8 @@ _FOR_ME = re.compile(
 )
 _TALK = (
     (
-        r"^(?:ok )?(?:thanks?|thx|cheers|great|perfect|awesome|lovely|cool|nice|many thanks)\b[ ,!]*"
-        r"(?:(?:thank|a lot).*)?$",
+        r"^(?:ok )?(?:thanks?|thx|cheers|great|perfect|awesome|lovely|cool|nice|many thanks)\b"
+        r"[ ,!]*(?:(?:thank|a lot).*)?$",
         sentences.WELCOME,
     ),
     (
