@@ -1,3 +1,5 @@
+import random
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -80,7 +82,7 @@ def test_only_the_boards_given_make_neighbours(catalogue: tuple[pa.Table, pa.Tab
     together = {frozenset((a, b)) for row in boards["items"].to_pylist() for a in row for b in row}
     examples = Examples(items, boards, CONFIG)
     ids = items["item_id"].to_pylist()
-    rows = examples._rows(0, __import__("random").Random(0))
+    rows = examples._rows(0, random.Random(0))
     neighbours = examples._neighbours(rows)
     for a, row_a in enumerate(rows):
         for b, row_b in enumerate(rows):
