@@ -46,10 +46,10 @@ def curate(catalog: str, source_digest: str, settings: str = "") -> str:
     Raises:
         DataError: The source has changed since its digest was taken.
     """
+    import tastemaker.jobs.curate as job
     from tastemaker.core.errors import DataError
     from tastemaker.data.curation import CurateConfig
     from tastemaker.data.sources import source_digest as digest_of
-    from tastemaker.jobs import curate as job
 
     config = from_settings(CurateConfig, settings, family="curate")
     found = digest_of(catalog, config)
@@ -64,8 +64,8 @@ def curate(catalog: str, source_digest: str, settings: str = "") -> str:
 @_step
 def simulate_users(dataset: str, settings: str = "") -> str:
     """Dataset version to one with events."""
+    import tastemaker.jobs.simulate_users as job
     from tastemaker.data.simulated_users import UsersConfig
-    from tastemaker.jobs import simulate_users as job
 
     config = from_settings(UsersConfig, settings, family="users")
     return job.run(Home.open(), dataset, config)
@@ -74,8 +74,8 @@ def simulate_users(dataset: str, settings: str = "") -> str:
 @_step
 def train_encoder(dataset: str, settings: str = "") -> str:
     """Dataset version to encoder bundle."""
+    import tastemaker.jobs.train_encoder as job
     from tastemaker.encoder.config import EncoderConfig
-    from tastemaker.jobs import train_encoder as job
 
     config = from_settings(EncoderConfig, settings, family="encoder")
     return job.run(Home.open(), dataset, config)
@@ -84,7 +84,7 @@ def train_encoder(dataset: str, settings: str = "") -> str:
 @_step
 def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str:
     """Dataset version to one with a vector column in the encoder's space."""
-    from tastemaker.jobs import precompute_embeddings as job
+    import tastemaker.jobs.precompute_embeddings as job
 
     config = from_settings(job.EmbeddingsConfig, settings, family="embeddings")
     return job.run(Home.open(), dataset, encoder, config)
@@ -93,7 +93,7 @@ def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str
 @_step
 def build_index(dataset: str, encoder: str, settings: str = "") -> str:
     """Embedded dataset version to index bundle."""
-    from tastemaker.jobs import build_index as job
+    import tastemaker.jobs.build_index as job
     from tastemaker.retrieval.index import IndexConfig
 
     config = from_settings(IndexConfig, settings, family="index")
@@ -103,7 +103,7 @@ def build_index(dataset: str, encoder: str, settings: str = "") -> str:
 @_step
 def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
     """Embedded dataset version with events to sequence bundle."""
-    from tastemaker.jobs import train_sequence as job
+    import tastemaker.jobs.train_sequence as job
     from tastemaker.sequence.config import SequenceConfig
 
     config = from_settings(SequenceConfig, settings, family="sequence")
@@ -113,7 +113,7 @@ def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
 @_step
 def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = "") -> str:
     """Catalogue, boards and users to the router's dialogues."""
-    from tastemaker.jobs import make_dialogues as job
+    import tastemaker.jobs.make_dialogues as job
     from tastemaker.router.config import DialoguesConfig
 
     config = from_settings(DialoguesConfig, settings, family="dialogues")
@@ -123,7 +123,7 @@ def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = ""
 @_step
 def train_router(dialogues: str, settings: str = "") -> str:
     """Dialogues to router bundle."""
-    from tastemaker.jobs import train_router as job
+    import tastemaker.jobs.train_router as job
     from tastemaker.router.config import RouterConfig
 
     config = from_settings(RouterConfig, settings, family="router")
@@ -133,7 +133,7 @@ def train_router(dialogues: str, settings: str = "") -> str:
 @_step
 def evaluate_encoder(dataset: str, encoder: str) -> str:
     """Evaluate and register an encoder; returns its digest, now with a report."""
-    from tastemaker.jobs import evaluate_encoder as job
+    import tastemaker.jobs.evaluate_encoder as job
 
     job.run(Home.open(), dataset, encoder)
     return encoder
@@ -142,7 +142,7 @@ def evaluate_encoder(dataset: str, encoder: str) -> str:
 @_step
 def evaluate_sequence(dataset: str, sequence: str) -> str:
     """Evaluate and register a sequence model; returns its digest, now with a report."""
-    from tastemaker.jobs import evaluate_sequence as job
+    import tastemaker.jobs.evaluate_sequence as job
 
     job.run(Home.open(), dataset, sequence)
     return sequence
@@ -151,7 +151,7 @@ def evaluate_sequence(dataset: str, sequence: str) -> str:
 @_step
 def evaluate_router(dialogues: str, router: str) -> str:
     """Evaluate and register a router; returns its digest, now with a report."""
-    from tastemaker.jobs import evaluate_router as job
+    import tastemaker.jobs.evaluate_router as job
 
     job.run(Home.open(), dialogues, router)
     return router
@@ -162,6 +162,6 @@ def deploy(
     dataset: str, encoder: str, index: str, sequence: str, router: str, environment: str = "local"
 ) -> str:
     """Make evaluated bundles live in an environment."""
-    from tastemaker.jobs import deploy as job
+    import tastemaker.jobs.deploy as job
 
     return job.run(Home.open(), dataset, encoder, index, sequence, router, environment)
