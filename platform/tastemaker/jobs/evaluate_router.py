@@ -5,6 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+import torch
 
 from tastemaker.core.home import Home
 from tastemaker.evaluation.report import Report, bars, curve, figure
@@ -29,6 +30,7 @@ def run(home: Home, dialogues: str, router: str) -> str:
     bundle = load_bundle(home, router, family="router")
     made = open_dialogues(home.path("dialogues", dialogues))
     model, tokenizer = load_model(bundle.path / "model")
+    torch.set_num_threads(bundle.card.config["threads"])
     metrics: dict[str, float] = {}
     rows: list[dict[str, Any]] = []
     for split in ("val", "test"):

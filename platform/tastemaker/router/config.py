@@ -16,7 +16,7 @@ class DialoguesConfig(Config):
     turns_max: int = Field(default=3, ge=1, le=6)  # user turns of one dialogue
     list_items: int = Field(default=10, ge=1, le=50)  # items of a tool's result
     plain_frac: float = Field(default=0.25, ge=0, le=1)  # single plain searches: pure copying
-    free_words_frac: float = Field(default=0.35, ge=0, le=1)  # of queries: words at random
+    free_words_frac: float = Field(default=0.45, ge=0, le=1)  # of queries: words at random
     heldout_frac: float = Field(default=0.12, gt=0, lt=0.5)  # of compositions, test split only
     simple: bool = False  # few wordings and kinds of turn: for tests
     seed: int = 17

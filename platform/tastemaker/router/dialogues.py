@@ -101,7 +101,7 @@ class _Writer:
         elif not self.config.simple:
             choices += [(0.4, self._nothing_to_refer_to)]
         if self.searched and not self.config.simple:
-            choices += [(2.2, self._reprice), (1.5, self._cheaper), (3.0, self._recolor)]
+            choices += [(2.5, self._reprice), (1.5, self._cheaper), (4.5, self._recolor)]
         weights = [weight for weight, _ in choices]
         return self.rng.choices([turn for _, turn in choices], weights)[0]
 
@@ -124,11 +124,14 @@ class _Writer:
             place, it = self._place(self.config.list_items)
             text = f"{text} {self.words.draw('then')} more like {it}"
         self._say(text)
-        shown = self._call(SEARCH, arguments, kind, self._near(row))
+        rows = self._near(row)
+        if second and place > len(rows):
+            rows = self._near(row, size=self.config.list_items)
+        shown = self._call(SEARCH, arguments, kind, rows)
         self.searched = arguments
         if not shown:
             self._nothing()
-        elif second and place <= len(self.lists[shown]):
+        elif second and place <= len(rows):
             self._like(f"@{shown}#{place}", self.lists[shown][place - 1], SECOND)
         else:
             self._answer(sentences.FOUND, shown)
@@ -248,7 +251,7 @@ class _Writer:
     def _place(self, size: int) -> tuple[int, str]:
         """A place in a list of `size` items, from 1, and how it is said."""
         noun = self.phrases.noun(self.rng.choice(self.phrases.mine))
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.2:
             return size, self.words.draw("last", noun=noun)
         place = self.rng.randint(1, size)
         ordinals = self.words.lists["ordinals" if self.rng.random() < 0.8 else "short_ordinals"]
@@ -270,11 +273,12 @@ class _Writer:
             return self.rng.choice((5, 10, 25, 50)) * self.rng.randint(1, 20)
         return self.rng.randint(1, 999) if draw < 0.85 else self.rng.randint(1, 99) * 100
 
-    def _near(self, row: int) -> tuple[int, ...]:
+    def _near(self, row: int, size: int = 0) -> tuple[int, ...]:
         """A result list about an item: mostly of the usual length, its order a little mixed."""
         usual, draw = self.config.list_items, self.rng.random()
-        size = usual if draw < 0.75 else self.rng.randint(1, usual)
-        size = size if draw < 0.95 else self.rng.randint(1, 2 * usual)
+        if not size:
+            size = usual if draw < 0.55 else self.rng.randint(1, usual)
+            size = size if draw < 0.9 else self.rng.randint(1, 2 * usual)
         rows = self.stock.near_NK[row][: 2 * size].tolist()
         self.rng.shuffle(rows)
         return tuple(rows[:size])

@@ -23,6 +23,8 @@ _ENDS_HEAD = frozenset(
 COLOR = "color"
 PLACE_KEYS = ("room", "usage")  # said after the noun: "for the bedroom"
 
+_SUFFIXES = ("s", "es", "ed", "er", "ish", "y", "ing", "ette", "'s", "-like", "land", "o")
+
 Pair = tuple[str, str]  # attribute value, category
 
 
@@ -139,8 +141,15 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
-def fake_word(rng: random.Random) -> str:
-    """A word that no catalogue has, for practice in copying."""
+def odd_word(rng: random.Random, words: Sequence[str]) -> str:
+    """A word that the vocabulary does not hold whole, for practice in copying pieces.
+
+    Args:
+        rng: Source of the draw.
+        words: Known ones, half of the odd words are derived from.
+    """
+    if words and rng.random() < 0.5:
+        return rng.choice(words) + rng.choice(_SUFFIXES)
     syllables = (
         rng.choice("bcdfghklmnprstvwz") + rng.choice("aeiou") + rng.choice(["", "n", "r", "l", "x"])
         for _ in range(rng.randint(2, 4))

@@ -50,6 +50,8 @@ class RouterModel(nn.Module):
         super().__init__()
         self.config = config
         self.model = Qwen3Model._from_config(config, attn_implementation="eager")  # fast when short
+        # unit rows: also a word that training hardly shows can win when it is to be copied
+        nn.init.normal_(self.model.embed_tokens.weight, std=config.hidden_size**-0.5)
         self.item_projector = Projector(config.item_dim, config.hidden_size)
         self.user_projector = Projector(config.user_dim, config.hidden_size)
         places = torch.tensor(config.item_index_token_ids)

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from tastemaker.router.lexicon import COLOR, PLACE_KEYS, Good, Lexicon, fake_word
+from tastemaker.router.lexicon import COLOR, PLACE_KEYS, Good, Lexicon, odd_word
 from tastemaker.router.wordings import COMMON_WORDS
 
 _EDGE = frozenset(  # never first or last in a phrase: where it begins and ends must be clear
@@ -19,6 +19,7 @@ _JOINTS = {  # how a value is said after the noun
     "material": ("in", "of", "made of"),
     "pattern": ("with",),
 }
+_VAGUE = ("something", "anything", "things", "stuff", "furniture", "decor", "gift", "present")
 _ATTRIBUTES = "attributes"
 _TITLE = "title"
 _FREE = "free words"
@@ -128,6 +129,8 @@ class Phrases:
         row = self.rng.choice(self.mine)
         if self.rng.random() < 0.4:
             return self._of_title(row), _TITLE, row
+        if self.rng.random() < 0.2:
+            return self._of_nothing_special(), _FREE, row
         phrase = self._free(self.rng.choice((1, 1, 2, 2, 3, 4)))
         if self.rng.random() < 0.5:
             phrase += " " + self.noun(row)
@@ -165,6 +168,13 @@ class Phrases:
         start = self.rng.randint(0, max(0, len(title) - size))
         return " ".join(title[start : start + size])
 
+    def _of_nothing_special(self) -> str:
+        """A phrase like "something for my garden": no noun of the catalogue."""
+        what = self.rng.choice(_VAGUE)
+        before = self._free(1) + " " if what not in ("something", "anything") else ""
+        joint = self.rng.choice(("for my", "for a", "for the", "for our", "with", "to put on my"))
+        return f"{before}{what} {joint} {self._free(self.rng.choice((1, 1, 2)))}"
+
     def _free(self, count: int) -> str:
         words = []
         for _ in range(count):
@@ -174,7 +184,7 @@ class Phrases:
             elif draw < 0.85 and self.plain_words:
                 words.append(self.rng.choice(self.plain_words))
             else:
-                words.append(fake_word(self.rng))
+                words.append(odd_word(self.rng, COMMON_WORDS))
         return " ".join(words)
 
 

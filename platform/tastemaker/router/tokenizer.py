@@ -3,7 +3,7 @@
 Copying a word needs the same token wherever the word stands: text is lower-cased, white space
 is dropped, and every word token decodes with the space before it (none after an opening quote).
 A word outside the vocabulary falls back to byte-pair pieces, a letter outside the alphabet to
-bytes.
+bytes; a number is written digit by digit, so that any number can be copied.
 """
 
 import json
@@ -36,6 +36,7 @@ JSON_PIECES = (
     '", "category": "',
     '", "max_price": ',
     '", "cheaper_than": "',
+    ', "cheaper_than": "',
     '", "items": "',
     '", "query": "',
     '"}, "query": "',
@@ -76,6 +77,9 @@ def build_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     )
     learner.train_from_iterator(known, trainer)
     pieces, merges = _pieces(learner)
+    starts = [(_SPACE, digit) for digit in string.digits]  # a number's first digit is one token
+    merges = starts + [pair for pair in merges if pair not in starts]
+    pieces += ["".join(pair) for pair in starts]
     added = [*SPECIAL, *CALL, *JSON_PIECES, *SENTENCES, *HANDLES, *PLACES]
     names = [*added, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
     names += [_SPACE + word for word in known]

@@ -7,10 +7,9 @@ from tastemaker.router.wordings import COMMON_WORDS, all_words
 
 
 def vocabulary(lexicon: Lexicon) -> list[str]:
-    """Words of the wordings, of the catalogue, common words, and numbers, sorted."""
-    numbers = {str(n) for n in range(1000)} | {str(n) for n in range(1000, 10_000, 50)}
+    """Words of the wordings and of the catalogue, and common words, sorted."""
     words = set(all_words().split()) | set(lexicon.words) | set(lexicon.nouns) | set(COMMON_WORDS)
-    return sorted(words | numbers)
+    return sorted(words)
 
 
 def item_texts(lexicon: Lexicon) -> Sequence[str]:

@@ -1,6 +1,6 @@
 import random
 
-from tastemaker.router.lexicon import Lexicon, fake_word, head_of, plural, read_lexicon
+from tastemaker.router.lexicon import Lexicon, head_of, odd_word, plural, read_lexicon
 from tastemaker.router.phrases import Phrases, make_shelf
 
 
@@ -50,7 +50,7 @@ def test_plurals() -> None:
     assert [plural(w) for w in ("lamp", "couch", "shelf", "toy", "pony")] == [
         "lamps", "couches", "shelves", "toys", "ponies",
     ]  # fmt: skip
-    assert fake_word(random.Random(3)) == fake_word(random.Random(3))
+    assert odd_word(random.Random(3), ["oak"]) == odd_word(random.Random(3), ["oak"])
 
 
 def _pairs(good: object) -> list[tuple[str, str]]:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ def test_calls_decode_exactly_also_when_streamed(tokenizer: PreTrainedTokenizerF
     for token in ids:
         text += stream.step(tokenizer.backend_tokenizer, token) or ""
     assert text == CALL
+
+
+def test_numbers_are_digits(tokenizer: PreTrainedTokenizerFast) -> None:
+    said, called = tokenizer("under 317")["input_ids"], tokenizer('"max_price": 317')["input_ids"]
+    assert len(said) == 1 + 3
+    assert said[1:] == called[-3:]
+
+
+def test_a_call_with_every_argument_is_pieces_and_words(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    arguments = '{"query": "lamp", "max_price": 5, "cheaper_than": "@1"}'
+    call = '\n{"name": "search_items", "arguments": ' + arguments + "}\n"
+    assert json.loads(tokenizer.decode(tokenizer(call)["input_ids"])) == json.loads(call)
 
 
 @pytest.mark.parametrize("word", ["zblorfy", "t-shirt", "don't", "1234567", "größe", "沙发", "🛋"])
