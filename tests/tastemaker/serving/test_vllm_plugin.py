@@ -176,4 +176,6 @@ def test_the_warm_up_worked_and_no_request_left_a_traceback(served: Served) -> N
     log = served.log.read_text()
     assert "Multi-modal warmup failed" not in log
     assert "Multi-modal warmup completed" in log
-    assert "Traceback" not in log
+    # random weights may write a call that is not JSON: the engine's parser logs that and goes on
+    ours = [line for line in log.splitlines() if "hermes_tool_parser.py" not in line]
+    assert not [line for line in ours if "Traceback" in line]
