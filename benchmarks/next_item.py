@@ -3,7 +3,8 @@
     python -m benchmarks.next_item          (after the chain; about 2 minutes a seed)
 
 Protocol: leave-one-out, the last positive event of each user, ranked among all items that the
-user has not met. Nothing is tuned on it; the second last positive event is for that.
+user has not met. The second last positive event is for tuning; benchmarks/README.md says how the
+simulated users themselves were chosen.
 """
 
 import json
