@@ -132,7 +132,7 @@ def _kinds(by_kind: list[dict[str, Any]]) -> Any:
     axes.barh(places + 0.2, [row["keyword rules"] for row in by_kind], 0.4, label="keyword rules")
     axes.set_yticks(places, names)
     axes.set_xlabel("exact calls")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return made
 
 
