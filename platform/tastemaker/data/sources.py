@@ -52,7 +52,9 @@ def source_digest(catalog: str, settings: CurateConfig) -> str:
         )
     if catalog in ("fashion", "ikea-home"):
         return _files_digest(_research_set(catalog))
-    return _files_digest(_folder(catalog))
+    path = _folder(catalog)
+    folder.open_folder(path)  # a folder that cannot be a catalogue is refused before any step runs
+    return _files_digest(path)
 
 
 def _folder(catalog: str) -> Path:

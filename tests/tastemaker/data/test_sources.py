@@ -65,3 +65,12 @@ def test_the_digest_of_a_folder_follows_its_files(tmp_path: Path) -> None:
     assert touched != first
     (tmp_path / "a.png").write_bytes(b"x")
     assert source_digest(catalog, CONFIG) != touched
+
+
+def test_a_folder_that_is_no_catalogue_is_refused_before_a_digest_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no table here")
+    with pytest.raises(DataError, match=r"must hold one of items\.csv"):
+        source_digest(f"folder:{tmp_path}", CONFIG)
+    (tmp_path / "items.csv").write_text("id,title\n1,lamp\n")
+    with pytest.raises(DataError, match="image"):
+        source_digest(f"folder:{tmp_path}", CONFIG)
