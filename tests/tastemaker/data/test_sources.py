@@ -57,7 +57,7 @@ def test_the_demo_digest_follows_its_settings_alone() -> None:
 
 def test_the_digest_of_a_folder_follows_its_files(tmp_path: Path) -> None:
     catalog = f"folder:{tmp_path}"
-    (tmp_path / "items.csv").write_text("id,image,title\n")
+    (tmp_path / "items.csv").write_text("id,image,title\n1,a.png,lamp\n")
     first = source_digest(catalog, CONFIG)
     assert source_digest(catalog, CONFIG) == first
     os.utime(tmp_path / "items.csv", (1, 1))
