@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 SEARCH, SIMILAR, RECOMMEND, ANSWER = "search_items", "similar_items", "recommend", "answer"
+COMPLETE, SHOP_ROOM = "complete_board", "shop_room"
+BOARD_GET, BOARD_SAVE = "board_get", "board_save"
 
 _LIST = {"type": "string", "pattern": "^@[1-9][0-9]?$"}
 _ITEM = {
@@ -21,6 +23,10 @@ _ITEM = {
         },
     ]
 }
+_ITEMS = {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 8}
+_TEXT = {"type": "string"}
+_OUTCOME = {"type": "string", "enum": ["save", "click", "closeup"]}
+_DIVERSITY = {"type": "string", "enum": ["low", "high"]}
 
 
 def _tool(name: str, does: str, properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -37,26 +43,53 @@ def _tool(name: str, does: str, properties: dict[str, Any], *required: str) -> d
 TOOLS: list[dict[str, Any]] = [
     _tool(
         SEARCH,
-        "Find items by words; category is lower case, cheaper_than a list to stay below.",
+        "Find items by words; category is lower case, cheaper_than a list to stay below, "
+        "like and unlike are items to lean towards and away from.",
         {
-            "query": {"type": "string"},
-            "category": {"type": "string"},
+            "query": _TEXT,
+            "category": _TEXT,
             "max_price": {"type": "integer", "minimum": 0},
             "cheaper_than": _LIST,
+            "like": _ITEMS,
+            "unlike": _ITEMS,
         },
         "query",
     ),
     _tool(
         SIMILAR,
         "Find items like one item or a whole list, changed or narrowed by a few words.",
-        {"item": _ITEM, "query": {"type": "string"}},
+        {"item": _ITEM, "query": _TEXT},
         "item",
     ),
-    _tool(RECOMMEND, "Find items for this user's taste.", {"query": {"type": "string"}}),
+    _tool(
+        RECOMMEND,
+        "Find items for this user's taste; outcome is what they would do with them.",
+        {"query": _TEXT, "outcome": _OUTCOME, "diversity": _DIVERSITY},
+    ),
+    _tool(
+        COMPLETE,
+        "Find items that belong with a list, a board for example.",
+        {"items": _LIST, "query": _TEXT},
+        "items",
+    ),
+    _tool(
+        SHOP_ROOM,
+        "Find items for what is in the user's own picture.",
+        {"item": _ITEM, "query": _TEXT},
+        "item",
+    ),
+    _tool(BOARD_GET, "Open one of the user's boards as a list.", {"title": _TEXT}, "title"),
+    _tool(
+        BOARD_SAVE,
+        "Save a list as a board of the user's, a new one or an old one made longer.",
+        {"title": _TEXT, "items": _LIST},
+        "title",
+        "items",
+    ),
     _tool(
         ANSWER,
         "End the turn with a sentence, and the list to show.",
-        {"text": {"type": "string"}, "items": _LIST},
+        {"text": _TEXT, "items": _LIST},
         "text",
     ),
 ]
@@ -87,9 +120,13 @@ def _fits(schema: dict[str, Any], value: Any) -> bool:
     if "anyOf" in schema:
         return any(_fits(choice, value) for choice in schema["anyOf"])
     if schema["type"] == "string":
-        pattern = schema.get("pattern", "")
-        return isinstance(value, str) and re.search(pattern, value) is not None
+        pattern, words = schema.get("pattern", ""), schema.get("enum")
+        fits = isinstance(value, str) and re.search(pattern, value) is not None
+        return fits and (words is None or value in words)
     if schema["type"] == "integer":
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and value >= schema.get("minimum", value)
+    if schema["type"] == "array":
+        fits = isinstance(value, list) and schema["minItems"] <= len(value) <= schema["maxItems"]
+        return fits and all(_fits(schema["items"], entry) for entry in value)
     return isinstance(value, dict) and not _object_fault(schema, value, "item")
