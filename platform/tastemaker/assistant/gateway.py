@@ -27,7 +27,7 @@ from tastemaker.assistant.conversation import Conversations
 from tastemaker.assistant.loop import Assistant
 from tastemaker.assistant.session import Session
 from tastemaker.assistant.settings import AssistantConfig
-from tastemaker.assistant.tools import Tools
+from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.turn import Step
 from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
 from tastemaker.core.home import Home

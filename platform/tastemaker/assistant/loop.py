@@ -18,7 +18,13 @@ from tastemaker.assistant.clients import (
 )
 from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.settings import AssistantConfig
-from tastemaker.assistant.tools import CallError, Situation, Tools, find_list
+from tastemaker.assistant.tools.native import Tools
+from tastemaker.assistant.tools.situation import (
+    CallError,
+    Situation,
+    ToolResult,
+    find_list,
+)
 from tastemaker.assistant.turn import Answer, Call, Question, Step
 from tastemaker.router import messages as codec
 from tastemaker.router.sentences import FOUND, NOTHING_FITS
@@ -159,7 +165,7 @@ class _Run:
             done = (Call(step.tool, step.arguments) for step in self.steps if not step.error)
             if call in done:
                 raise CallError(f"{call.name}: the same call again; use answer")
-            found = await self.assistant.tools.execute(call.name, call.arguments, self.situation)
+            result = await self.assistant.tools.execute(call.name, call.arguments, self.situation)
         except CallError as error:
             step = Step(call.name, call.arguments, _ms(start), router_ms)
             return self._fault(step, error, call)
@@ -169,14 +175,20 @@ class _Run:
             self.situation.notices.append("The time for this turn was used up.")
             self.done = True
             return self._add(Step(call.name, call.arguments, _ms(start), router_ms, error="time"))
+        return self._result(call, result, _ms(start), router_ms)
+
+    def _result(self, call: Call, result: ToolResult, ms: float, router_ms: float) -> Step:
+        """Tell the router what came of a call: a list by its vectors, or words."""
         call_id, number = _call_id(), len(self.situation.lists) + 1
         self._keep(codec.assistant_message(call_id, call.name, call.arguments))
+        found = result.items
+        if found is None or not len(found):
+            told = [{"type": "text", "text": codec.clean_text(result.text) or codec.NOTHING}]
+            self._keep({"role": "tool", "tool_call_id": call_id, "content": told})
+            return self._add(Step(call.name, call.arguments, ms, router_ms))
         self._keep(codec.tool_message(call_id, number, found.vectors_ND))
-        handle = ""
-        if len(found):
-            self.situation.lists.append(found)
-            handle = f"@{number}"
-        return self._add(Step(call.name, call.arguments, _ms(start), router_ms, len(found), handle))
+        self.situation.lists.append(found)
+        return self._add(Step(call.name, call.arguments, ms, router_ms, len(found), f"@{number}"))
 
     def _answer(self, call: Call, router_ms: float) -> Step:
         text, items = call.arguments["text"], call.arguments.get("items")

@@ -8,7 +8,8 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, OutOfTime, RouterClient, Upstreams
 from tastemaker.assistant.loop import Assistant, parse
 from tastemaker.assistant.settings import AssistantConfig
-from tastemaker.assistant.tools import CallError, Tools
+from tastemaker.assistant.tools.native import Tools
+from tastemaker.assistant.tools.situation import CallError
 from tastemaker.assistant.turn import Answer, Question, Step
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, call
 

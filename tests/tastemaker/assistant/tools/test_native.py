@@ -9,16 +9,11 @@ import pytest
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, RouterClient, ServiceDown, Upstreams
 from tastemaker.assistant.conversation import ItemList
-from tastemaker.assistant.tools import (
-    CallError,
-    Situation,
-    Tools,
-    blend,
-    find_list,
-    rank_by_text_and_taste,
-)
+from tastemaker.assistant.tools.native import Tools
+from tastemaker.assistant.tools.search import UNLIKE_WEIGHT, blend
+from tastemaker.assistant.tools.situation import CallError, Situation, find_list
 from tastemaker.core.errors import SpaceMismatch
-from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers
+from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, embed
 
 
 def run(
@@ -36,7 +31,10 @@ def run(
             models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
             router = RouterClient(URLS["router"], http)
             upstreams = Upstreams(**models, router=router, space=space)
-            return await Tools(servers.catalogue, upstreams, 5).execute(name, arguments, situation)
+            tools = Tools(servers.catalogue, upstreams, 5)
+            result = await tools.execute(name, arguments, situation)
+            assert result.items is not None
+            return result.items
 
     return asyncio.run(execute()), situation
 
@@ -78,6 +76,26 @@ def test_cheaper_than_a_list_is_below_its_median(servers: Servers, catalogue: Ca
     lists = [listed(catalogue, *ids)]
     run(servers, "search_items", {"query": "vase", "cheaper_than": "@1"}, lists)
     assert servers.asked["retrieval"][0]["max_price"] == pytest.approx(prices[1] - 0.01)
+
+
+def test_words_lean_towards_liked_items_and_away_from_unliked_ones(
+    servers: Servers, catalogue: Catalogue
+) -> None:
+    pair = by_color(catalogue, "red", "blue")
+    picture = ItemList((None,), embed("green")[None])
+    arguments = {"query": "vase", "like": ["@1#1", "@2"], "unlike": [{"list": "@1", "ref": "blue"}]}
+    found, _ = run(servers, "search_items", arguments, [pair, picture])
+    liked = (pair.vectors_ND[0] + embed("green")) / 2
+    target = embed("vase") + liked - UNLIKE_WEIGHT * pair.vectors_ND[1]
+    sent = np.array(servers.asked["retrieval"][0]["vector"])
+    assert sent == pytest.approx(target / np.linalg.norm(target), abs=1e-5)
+    assert not set(pair.item_ids) & set(found.item_ids)
+    assert len(found) == 5
+
+
+def test_a_search_for_nothing_is_a_fault(servers: Servers) -> None:
+    with pytest.raises(CallError, match="give a query or items to like"):
+        run(servers, "search_items", {})
 
 
 def test_similar_to_one_leaves_that_one_out(servers: Servers, catalogue: Catalogue) -> None:
@@ -164,6 +182,26 @@ def test_a_stranger_is_recommended_what_the_model_says_of_no_events(servers: Ser
     assert len(found) == 5
 
 
+def test_variety_brings_other_kinds(servers: Servers, catalogue: Catalogue) -> None:
+    plain, _ = run(servers, "recommend", {"query": "red"})
+    same, _ = run(servers, "recommend", {"query": "red", "diversity": "low"})
+    varied, _ = run(servers, "recommend", {"query": "red", "diversity": "high"})
+    assert same.item_ids == plain.item_ids
+    assert varied.item_ids[0] == plain.item_ids[0]
+    assert likeness(varied) < likeness(plain)
+
+
+def test_an_outcome_brings_up_what_leads_to_it(servers: Servers, catalogue: Catalogue) -> None:
+    found, situation = run(servers, "recommend", {"outcome": "click"})
+    assert situation.notices == ["No click was seen yet: ordered by taste alone."]
+    assert len(found) == 5
+    assert servers.asked["recommender"] == [{"events": [], "k": 100}]
+
+
+def likeness(items: ItemList) -> float:
+    return float((items.vectors_ND @ items.vectors_ND.T).mean())
+
+
 def test_another_space_is_refused_with_both_names(servers: Servers) -> None:
     with pytest.raises(SpaceMismatch, match=f"ffff.*{SPACE}"):
         run(servers, "search_items", {"query": "vase"}, space="ffff")
@@ -180,16 +218,6 @@ def test_blend_by_hand() -> None:
     assert blend(item, change) == pytest.approx([0.5**0.5, 0.5**0.5])
     assert blend(item, change, weight=0.0) == pytest.approx(item)
     assert blend(item, change, weight=1e6) == pytest.approx(change, abs=1e-5)
-
-
-def test_ranking_by_hand() -> None:
-    fitting = [("a", 3.0), ("b", 2.0), ("c", 1.0)]
-    ranked = rank_by_text_and_taste(fitting, {"c": 9.0, "z": 4.0})
-    # text: +1.22, 0, -1.22; taste 4, 4, 9: -0.71, -0.71, +1.41
-    assert [name for name, _ in ranked] == ["a", "c", "b"]
-    assert [score for _, score in ranked] == pytest.approx([0.5176, 0.1895, -0.7071], abs=1e-3)
-    assert [name for name, _ in rank_by_text_and_taste(fitting, {})] == ["a", "b", "c"]
-    assert rank_by_text_and_taste([], {"a": 1.0}) == []
 
 
 def test_finding_a_list() -> None:

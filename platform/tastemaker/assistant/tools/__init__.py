@@ -1,0 +1,1 @@
+"""What the router can call: native tools, and those added at run time over MCP."""

@@ -1,0 +1,50 @@
+"""The native tools: a call's name and arguments in, a result out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.clients import Upstreams
+from tastemaker.assistant.tools.recommend import Recommend
+from tastemaker.assistant.tools.search import Search
+from tastemaker.assistant.tools.situation import CallError, Situation, ToolResult
+
+
+class Tools:
+    """The executors.
+
+    Args:
+        catalogue: Items and their vectors.
+        upstreams: The model servers.
+        num_items: Items of a list, >= 1.
+    """
+
+    def __init__(self, catalogue: Catalogue, upstreams: Upstreams, num_items: int) -> None:
+        self.catalogue, self.upstreams, self.num_items = catalogue, upstreams, num_items
+        self.search = Search(catalogue, upstreams, num_items)
+        self.recommend = Recommend(self.search)
+
+    async def execute(
+        self, name: str, arguments: Mapping[str, Any], situation: Situation
+    ) -> ToolResult:
+        """Carry out one call that has passed its tool's schema.
+
+        Args:
+            name: Of a native tool; `answer` is the loop's own.
+            arguments: As the router gave them; handles are checked here.
+            situation: The conversation's lists, the user and the time left.
+
+        Returns:
+            What came of it.
+
+        Raises:
+            CallError: A handle out of range, an empty text, a user of whom nothing is known.
+            ServiceDown: A server that the call needs is not available.
+        """
+        if name == "search_items":
+            return ToolResult(await self.search.by_words(arguments, situation))
+        if name == "similar_items":
+            return ToolResult(await self.search.by_likeness(arguments, situation))
+        if name == "recommend":
+            return ToolResult(await self.recommend(arguments, situation))
+        raise CallError(f"{name!r} is not a tool that finds items")
