@@ -60,10 +60,18 @@ class ModelClient:
             ServiceDown: No answer, a server error, or a reply of another form.
             RequestRefused: The server says that the instance is wrong.
         """
-        path, body = f"/v1/models/{self.name}:predict", {"instances": [instance]}
+        return await self.predict_all([instance], timeout_s=timeout_s)
+
+    async def predict_all(
+        self, instances: Sequence[Mapping[str, Any]], *, timeout_s: float
+    ) -> dict[str, Any]:
+        """Send several instances, 1 to 64, in one request; otherwise as `predict`."""
+        path, body = f"/v1/models/{self.name}:predict", {"instances": list(instances)}
         reply = await _post(self, path, body, timeout_s)
-        if not isinstance(reply.get("predictions"), list) or len(reply["predictions"]) != 1:
-            raise ServiceDown(self.name, self.url, "its reply holds no single prediction")
+        found = reply.get("predictions")
+        if not isinstance(found, list) or len(found) != len(instances):
+            wanted = f"its reply does not hold {len(instances)} predictions"
+            raise ServiceDown(self.name, self.url, wanted)
         return reply
 
     async def ready(self) -> str:
@@ -182,11 +190,18 @@ class Upstreams:
         Raises:
             SpaceMismatch: The encoder writes another space than the catalogue's vectors are in.
         """
-        reply = await self.encoder.predict(instance, timeout_s=timeout_s)
+        vectors_ND = await self.embed_all([instance], timeout_s=timeout_s)
+        return vectors_ND[0]
+
+    async def embed_all(
+        self, instances: Sequence[Mapping[str, str]], *, timeout_s: float
+    ) -> np.ndarray:
+        """Vectors (N, D) of 1 to 64 texts or images in one request; otherwise as `embed`."""
+        reply = await self.encoder.predict_all(instances, timeout_s=timeout_s)
         if reply.get("space", self.space) != self.space:
             raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
-        vector_D = np.asarray(reply["predictions"][0], np.float32)
-        return vector_D / max(float(np.linalg.norm(vector_D)), 1e-12)
+        vectors_ND = np.asarray(reply["predictions"], np.float32)
+        return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
     async def search(
         self,
@@ -198,13 +213,31 @@ class Upstreams:
         max_price: float | None = None,
     ) -> list[tuple[str, float]]:
         """The k nearest items, as (item id, score), best first."""
-        instance: dict[str, Any] = {"vector": vector_D.tolist(), "k": k, "space": self.space}
+        found = await self.search_all(
+            vector_D[None], k=k, timeout_s=timeout_s, category=category, max_price=max_price
+        )
+        return found[0]
+
+    async def search_all(
+        self,
+        vectors_ND: np.ndarray,
+        *,
+        k: int,
+        timeout_s: float,
+        category: str | None = None,
+        max_price: float | None = None,
+    ) -> list[list[tuple[str, float]]]:
+        """The k nearest items of each of 1 to 64 vectors, in one request."""
+        common: dict[str, Any] = {"k": k, "space": self.space}
         if category is not None:
-            instance["category"] = category
+            common["category"] = category
         if max_price is not None:
-            instance["max_price"] = max_price
-        reply = await self.retrieval.predict(instance, timeout_s=timeout_s)
-        return [(row["item_id"], float(row["score"])) for row in reply["predictions"][0]]
+            common["max_price"] = max_price
+        instances = [{"vector": vector_D.tolist(), **common} for vector_D in vectors_ND]
+        reply = await self.retrieval.predict_all(instances, timeout_s=timeout_s)
+        return [
+            [(row["item_id"], float(row["score"])) for row in rows] for rows in reply["predictions"]
+        ]
 
     async def recommend(self, who: Mapping[str, Any], *, k: int, timeout_s: float) -> Prediction:
         """Embedding and candidates of `{"user_id": ...}` or `{"events": [...]}`."""

@@ -22,11 +22,14 @@ class ItemList:
         item_ids: Ids in order; None for a picture of the user's own.
         vectors_ND: Their vectors, float32, unit norm.
         scores: Their scores, in the same order; higher is better.
+        images: Base64 JPEGs of the user's own pictures, in the same order; empty for a list
+            from the catalogue.
     """
 
     item_ids: tuple[str | None, ...]
     vectors_ND: np.ndarray
     scores: tuple[float, ...] = ()
+    images: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -74,6 +74,7 @@ class Servers(httpx.AsyncBaseTransport):
         down: Services that refuse connections.
         slow: Services that never answer in time.
         asked: Requests by service, in order.
+        see: What the encoder makes of a JPEG, in words.
     """
 
     catalogue: Catalogue
@@ -81,6 +82,7 @@ class Servers(httpx.AsyncBaseTransport):
     down: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
     asked: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    see: Callable[[bytes], str] = lambda picture: "blue lamp"
 
     def __post_init__(self) -> None:
         self.inner = httpx.ASGITransport(app=self.app())
@@ -101,11 +103,15 @@ class Servers(httpx.AsyncBaseTransport):
 
         @app.post("/v1/models/{name}:predict")
         async def predict(name: str, request: Request) -> JSONResponse:
-            instance = (await request.json())["instances"][0]
-            self.asked.setdefault(name, []).append(instance)
             answer = {"encoder": self.encode, "retrieval": self.retrieve}.get(name, self.recommend)
-            status, body = answer(instance)
-            return JSONResponse(body, status)
+            predictions, body = [], dict[str, Any]()
+            for instance in (await request.json())["instances"]:
+                self.asked.setdefault(name, []).append(instance)
+                status, body = answer(instance)
+                if status != 200:
+                    return JSONResponse(body, status)
+                predictions += body["predictions"]
+            return JSONResponse({**body, "predictions": predictions})
 
         @app.post("/v1/chat/completions")
         async def chat(request: Request) -> dict[str, Any]:
@@ -119,9 +125,12 @@ class Servers(httpx.AsyncBaseTransport):
         return app
 
     def encode(self, instance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        if "image" in instance and not base64.b64decode(instance["image"]).startswith(b"\xff\xd8"):
-            return 400, {"error": "not a picture"}
-        vector = embed(instance.get("text", "blue lamp"))
+        if "image" in instance:
+            picture = base64.b64decode(instance["image"])
+            if not picture.startswith(b"\xff\xd8"):
+                return 400, {"error": "not a picture"}
+            return 200, {"predictions": [embed(self.see(picture)).tolist()], "space": SPACE}
+        vector = embed(instance["text"])
         return 200, {"predictions": [vector.tolist()], "space": SPACE}
 
     def retrieve(self, instance: dict[str, Any]) -> tuple[int, dict[str, Any]]:

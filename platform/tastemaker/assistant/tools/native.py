@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import Upstreams
+from tastemaker.assistant.tools.boards import BoardTools
+from tastemaker.assistant.tools.completion import BoardCompleter
 from tastemaker.assistant.tools.recommend import Recommend
+from tastemaker.assistant.tools.room import ShopRoom
 from tastemaker.assistant.tools.search import Search
 from tastemaker.assistant.tools.situation import CallError, Situation, ToolResult
 
@@ -17,12 +21,26 @@ class Tools:
         catalogue: Items and their vectors.
         upstreams: The model servers.
         num_items: Items of a list, >= 1.
+        boards: The users' boards; None leaves board_get and board_save without any.
     """
 
-    def __init__(self, catalogue: Catalogue, upstreams: Upstreams, num_items: int) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        upstreams: Upstreams,
+        num_items: int,
+        boards: BoardStore | None = None,
+    ) -> None:
         self.catalogue, self.upstreams, self.num_items = catalogue, upstreams, num_items
+        self.completer = BoardCompleter(catalogue)
         self.search = Search(catalogue, upstreams, num_items)
         self.recommend = Recommend(self.search)
+        self.boards = BoardTools(self.search, boards, self.completer)
+        self.shop_room = ShopRoom(self.search)
+
+    def start(self) -> None:
+        """Learn from the catalogue's boards, in the background; a list's mean serves till then."""
+        self.completer.start()
 
     async def execute(
         self, name: str, arguments: Mapping[str, Any], situation: Situation
@@ -47,4 +65,12 @@ class Tools:
             return ToolResult(await self.search.by_likeness(arguments, situation))
         if name == "recommend":
             return ToolResult(await self.recommend(arguments, situation))
+        if name == "complete_board":
+            return ToolResult(await self.boards.complete(arguments, situation))
+        if name == "shop_room":
+            return ToolResult(await self.shop_room(arguments, situation))
+        if name == "board_get":
+            return await self.boards.get(arguments, situation)
+        if name == "board_save":
+            return await self.boards.save(arguments, situation)
         raise CallError(f"{name!r} is not a tool that finds items")

@@ -82,17 +82,26 @@ class Search:
         Raises:
             CallError: A handle out of range.
         """
+        listed, place = await self.locate(item, situation)
+        if place is None:
+            return unit(listed.vectors_ND.mean(0)), set(listed.item_ids)
+        return listed.vectors_ND[place - 1], {listed.item_ids[place - 1]}
+
+    async def locate(self, item: Reference, situation: Situation) -> tuple[ItemList, int | None]:
+        """The list that a reference points into, and the place there, from 1; None for all of it.
+
+        Raises:
+            CallError: A handle out of range.
+        """
         if isinstance(item, str):
             listed, place = find_list(item, situation.lists), parse_handle(item)[1]
         else:
             listed = find_list(item["list"], situation.lists)
             ref_D = await self.embed(text_argument("ref", item["ref"]), situation)
             place = int(np.argmax(listed.vectors_ND @ ref_D)) + 1
-        if place is None:
-            return unit(listed.vectors_ND.mean(0)), set(listed.item_ids)
-        if place > len(listed):
+        if place is not None and place > len(listed):
             raise CallError(f"{item!r}: that list has items #1 to #{len(listed)}")
-        return listed.vectors_ND[place - 1], {listed.item_ids[place - 1]}
+        return listed, place
 
     async def embed(self, text: str, situation: Situation) -> np.ndarray:
         """Vector of a text."""

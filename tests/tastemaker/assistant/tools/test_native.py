@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, RouterClient, ServiceDown, Upstreams
 from tastemaker.assistant.conversation import ItemList
@@ -14,6 +16,17 @@ from tastemaker.assistant.tools.search import UNLIKE_WEIGHT, blend
 from tastemaker.assistant.tools.situation import CallError, Situation, find_list
 from tastemaker.core.errors import SpaceMismatch
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, embed
+
+
+@asynccontextmanager
+async def tools_of(
+    servers: Servers, space: str = SPACE, boards: BoardStore | None = None
+) -> AsyncIterator[Tools]:
+    async with httpx.AsyncClient(transport=servers) as http:
+        models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
+        router = RouterClient(URLS["router"], http)
+        upstreams = Upstreams(**models, router=router, space=space)
+        yield Tools(servers.catalogue, upstreams, 5, boards)
 
 
 def run(
@@ -27,11 +40,7 @@ def run(
     situation = Situation(list(lists), user or {"events": []}, None, lambda: 5.0)
 
     async def execute() -> ItemList:
-        async with httpx.AsyncClient(transport=servers) as http:
-            models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
-            router = RouterClient(URLS["router"], http)
-            upstreams = Upstreams(**models, router=router, space=space)
-            tools = Tools(servers.catalogue, upstreams, 5)
+        async with tools_of(servers, space) as tools:
             result = await tools.execute(name, arguments, situation)
             assert result.items is not None
             return result.items
