@@ -153,6 +153,22 @@ def of_session(engine: Engine, session_id: str, limit: int = 64) -> list[LiveEve
     return _latest(engine, own, limit)
 
 
+def users(engine: Engine) -> list[str]:
+    """Users with events in the log, sorted."""
+    own = live_events.c.user_id
+    with engine.connect() as connection:
+        found = connection.execute(select(own).where(own.is_not(None)).distinct().order_by(own))
+        return list(found.scalars())
+
+
+def sessions(engine: Engine, since_ms: int) -> list[str]:
+    """Sessions with an event at or after a time, sorted."""
+    own = live_events.c.session_id
+    recent = select(own).where(live_events.c.time_ms >= since_ms).distinct().order_by(own)
+    with engine.connect() as connection:
+        return list(connection.execute(recent).scalars())
+
+
 def since(engine: Engine, event_id: int = 0, limit: int = 100_000) -> list[LiveEvent]:
     """Events from an id on, in the order of the log, at most `limit`."""
     rows = select(live_events).where(live_events.c.event_id >= event_id)

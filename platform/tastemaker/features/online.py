@@ -1,0 +1,179 @@
+"""One generation of features, open in the online store: rows in, rows out.
+
+A turn reads the stored features of the service `assistant` with one `get_online_features` and
+calls the on-demand functions itself: Feast would convert all values to its messages and back for
+each of them, which takes twice as long as the read. Writes go to its online store in the store's
+own form: `FeatureStore.push` builds a data frame, infers its types and converts it back.
+(benchmarks/feature_reads.py has the figures of both.)
+
+A store is used by one thread at a time; open one for reading and one for writing.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tastemaker.features import on_demand
+from tastemaker.features.item_facts import ItemFacts
+from tastemaker.features.signals import Happened, History
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+STATE = "features"  # the one key of the view store_state
+_VIEWS_OF = {
+    "user_id": ("user_history", "user_embedding"),
+    "session_id": ("session_history",),
+}
+
+
+class OnlineFeatures:
+    """Reads and writes the online store of a Feast store.
+
+    Args:
+        store: An open Feast store with the definitions applied.
+    """
+
+    def __init__(self, store: "FeatureStore") -> None:
+        self.store = store
+        self.config, self.provider = store.config, store.provider
+        self.views = {view.name: view for view in store.list_feature_views()}
+        self.turn = store.get_feature_service("assistant_stored")
+        if self.config.online_store.type == "sqlite":
+            connection = self.provider.online_store._get_conn(self.config)
+            connection.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA busy_timeout=10000")
+
+    def read_turn(self, user_id: str | None, session_id: str, now_ms: int) -> dict[str, Any]:
+        """Everything that a turn needs, by feature name; one read."""
+        row = {"user_id": user_id or "", "session_id": session_id}
+        columns = self.store.get_online_features(features=self.turn, entity_rows=[row]).to_dict()
+        columns["now_ms"] = [now_ms]
+        computed = on_demand.user_signals(columns) | on_demand.session_signals(columns)
+        return {name: values[0] for name, values in (columns | computed).items()}
+
+    def events(self, view: str, keys: Sequence[str]) -> list[list[Happened]]:
+        """The stored events of users or sessions; none for those that the store lacks."""
+        whose = "user" if view == "user_history" else "session"
+        names = [f"{whose}_times", f"{whose}_items", f"{whose}_actions"]
+        rows = self._read(view, keys, names)
+        return [
+            list(
+                zip(
+                    row[names[0]].int64_list_val.val,
+                    row[names[1]].string_list_val.val,
+                    row[names[2]].string_list_val.val,
+                    strict=True,
+                )
+            )
+            if row
+            else []
+            for row in rows
+        ]
+
+    def tables(self) -> str:
+        """Digest of the tables that the store was filled from; "" where it holds nothing."""
+        (row,) = self._read("store_state", [STATE], ["tables"])
+        return str(row["tables"].string_val) if row else ""
+
+    def write(self, view: str, rows: Mapping[str, tuple[int, Mapping[str, Any]]]) -> None:
+        """Write rows of a view.
+
+        Args:
+            view: Its name.
+            rows: By key: time of the newest event in ms, and the value of each field.
+        """
+        table = self.views[view]
+        kinds = {field.name: str(field.dtype) for field in table.features}
+        data = [
+            (
+                self._key(table, key),
+                {name: _value(kinds[name], value) for name, value in values.items()},
+                datetime.fromtimestamp(time_ms / 1000, UTC),
+                None,
+            )
+            for key, (time_ms, values) in rows.items()
+        ]
+        if data:
+            self.provider.online_write_batch(self.config, table, data, progress=None)
+
+    def delete(self, join_key: str, key: str) -> int:
+        """Delete all rows of a user (`user_id`) or a session (`session_id`).
+
+        Returns:
+            How many views held something.
+        """
+        views = [self.views[name] for name in _VIEWS_OF[join_key]]
+        held = sum(bool(self._read(view.name, [key], [])[0]) for view in views)
+        entity = self._key(views[0], key)
+        version = self.config.entity_key_serialization_version
+        online = self.provider.online_store
+        if self.config.online_store.type == "sqlite":
+            from feast.infra.key_encoding_utils import serialize_entity_key
+            from feast.infra.online_stores.sqlite import _quote_id, _table_id
+
+            binary = serialize_entity_key(entity, entity_key_serialization_version=version)
+            with online._get_conn(self.config) as connection:
+                for view in views:
+                    table = _quote_id(_table_id(self.config.project, view))
+                    connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (binary,))
+        else:
+            from feast.infra.online_stores.redis import _redis_key
+
+            client = online._get_client(self.config.online_store)
+            client.delete(_redis_key(self.config.project, entity, version))
+        return held
+
+    def _read(self, view: str, keys: Sequence[str], names: list[str]) -> list[dict[str, Any]]:
+        table = self.views[view]
+        names = names or [field.name for field in table.features]
+        entities = [self._key(table, key) for key in keys]
+        rows = self.provider.online_read(self.config, table, entities, names)
+        return [
+            values if time is not None and values and all(name in values for name in names) else {}
+            for time, values in rows
+        ]
+
+    def _key(self, view: Any, key: str) -> Any:
+        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        return EntityKey(join_keys=[view.join_keys[0]], entity_values=[Value(string_val=key)])
+
+
+def history_row(facts: ItemFacts, events: tuple[Happened, ...]) -> tuple[int, dict[str, Any]]:
+    """A row of `user_history`, as stored online and offline."""
+    return _newest(events), _columns("user", facts.history(events))
+
+
+def session_row(facts: ItemFacts, events: tuple[Happened, ...]) -> tuple[int, dict[str, Any]]:
+    """A row of `session_history`, as stored online and offline."""
+    history = facts.history(events)
+    embedding = facts.session_embedding(history)
+    return _newest(events), {
+        **_columns("session", history),
+        "session_embedding": [] if embedding is None else embedding.tolist(),
+        "session_space": "" if embedding is None else facts.space,
+    }
+
+
+def _newest(events: tuple[Happened, ...]) -> int:
+    return events[-1][0] if events else 0
+
+
+def _columns(whose: str, history: History) -> dict[str, Any]:
+    return {f"{whose}_{name}": list(column) for name, column in vars(history).items()}
+
+
+def _value(kind: str, value: Any) -> Any:
+    from feast.protos.feast.types import Value_pb2 as proto
+
+    if kind == "Array(String)":
+        return proto.Value(string_list_val=proto.StringList(val=value))
+    if kind == "Array(Int64)":
+        return proto.Value(int64_list_val=proto.Int64List(val=value))
+    if kind == "Array(Float32)":
+        return proto.Value(float_list_val=proto.FloatList(val=value))
+    single = {"String": "string_val", "Int64": "int64_val", "Float64": "double_val"}
+    return proto.Value(**{single[kind]: value})
