@@ -1,0 +1,164 @@
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tastemaker.assistant.errors import TooMany
+from tastemaker.assistant.identity import OPEN, Caller
+from tastemaker.assistant.limits import COPY_S, Limits
+from tastemaker.core.database import open_database
+
+ADA = Caller("ada-key", "ada", frozenset({"user"}), requests_per_minute=6, cents_per_day=10.0)
+NOON_S = 1_795_521_600.0  # 2026-11-24 12:00 UTC
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = NOON_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_database(f"sqlite:///{tmp_path}/a.db")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_minutes_requests_then_one_every_ten_seconds(engine: Engine, clock: Clock) -> None:
+    limits = Limits(engine, clock)
+    for _ in range(6):
+        limits.check(ADA)
+    with pytest.raises(TooMany, match="more than 6 requests a minute") as refused:
+        limits.check(ADA)
+    assert refused.value.retry_after_s == pytest.approx(10)
+    assert refused.value.headers == {"Retry-After": "10"}
+    clock.now_s += 4  # a refused request costs nothing, and what was gained meanwhile stays
+    with pytest.raises(TooMany) as refused:
+        limits.check(ADA)
+    assert refused.value.retry_after_s == pytest.approx(6)
+    clock.now_s += 6.001
+    limits.check(ADA)
+    with pytest.raises(TooMany):
+        limits.check(ADA)
+    limits.check(replace(ADA, name="another"))  # each has a bucket of its own
+    clock.now_s += 3600
+    for _ in range(6):  # no more than one minute's worth is saved up
+        limits.check(ADA)
+    with pytest.raises(TooMany):
+        limits.check(ADA)
+
+
+def test_a_clock_that_goes_back_gives_and_takes_nothing(engine: Engine, clock: Clock) -> None:
+    limits = Limits(engine, clock)
+    for _ in range(3):
+        limits.check_rate(ADA)
+    clock.now_s -= 3600
+    for _ in range(3):
+        limits.check_rate(ADA)
+    with pytest.raises(TooMany):
+        limits.check_rate(ADA)
+
+
+def test_the_rate_is_exact_under_threads(engine: Engine, clock: Clock) -> None:
+    limits, many = Limits(engine, clock), replace(ADA, requests_per_minute=100)
+
+    def ask(_: int) -> bool:
+        try:
+            limits.check(many)
+        except TooMany:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ask, range(400))) == 100
+
+
+def test_spent_money_survives_a_restart_and_comes_back_at_midnight_utc(
+    engine: Engine, clock: Clock
+) -> None:
+    limits = Limits(engine, clock)
+    limits.charge(ADA, 9.5)
+    limits.check_spend(ADA)
+    assert limits.remaining(ADA) == pytest.approx(0.5)
+    limits.charge(ADA, 0.75)
+    for one in (limits, Limits(engine, clock)):
+        with pytest.raises(TooMany, match=r"10\.25 of 10 cents of this UTC day") as refused:
+            one.check(ADA)
+        assert refused.value.retry_after_s == pytest.approx(12 * 3600)
+        one.check_rate(ADA)  # what is free goes on
+    clock.now_s += 12 * 3600 - 1
+    with pytest.raises(TooMany):
+        limits.check(ADA)
+    clock.now_s += 1
+    limits.check(ADA)
+    assert limits.remaining(ADA) == 10
+
+
+def test_what_another_process_spent_is_seen_within_seconds(engine: Engine, clock: Clock) -> None:
+    here, there = Limits(engine, clock), Limits(engine, clock)
+    here.check(ADA)
+    there.charge(ADA, 20)
+    here.check(ADA)
+    clock.now_s += COPY_S
+    with pytest.raises(TooMany):
+        here.check(ADA)
+
+
+def test_no_cent_is_lost_between_threads_and_processes(engine: Engine, clock: Clock) -> None:
+    both = [Limits(engine, clock), Limits(engine, clock)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: both[n % 2].charge(ADA, 0.25), range(200)))
+    assert Limits(engine, clock).remaining(ADA) == pytest.approx(10 - 50)
+    assert min(one.remaining(ADA) for one in both) == pytest.approx(10 - 50)
+
+
+def test_a_key_without_money_may_do_what_is_free(engine: Engine, clock: Clock) -> None:
+    poor = replace(ADA, cents_per_day=0.0)
+    Limits(engine, clock).check_rate(poor)
+    with pytest.raises(TooMany):
+        Limits(engine, clock).check_spend(poor)
+
+
+def test_without_a_limit_nothing_is_refused(engine: Engine, clock: Clock) -> None:
+    limits = Limits(engine, clock)
+    limits.charge(OPEN, 1e9)
+    limits.check(OPEN)
+    assert limits.remaining(OPEN) == math.inf
+
+
+@pytest.mark.parametrize("cents", [-1.0, math.inf, math.nan])
+def test_an_impossible_amount_is_refused(engine: Engine, cents: float) -> None:
+    with pytest.raises(ValueError, match="cents="):
+        Limits(engine).charge(ADA, cents)
+
+
+def test_idle_callers_are_forgotten(
+    engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tastemaker.assistant.limits._MAX_HELD", 10)
+    limits = Limits(engine, clock)
+    for n in range(50):
+        limits.check(replace(ADA, name=f"k{n}"))
+        clock.now_s += 30
+    assert len(limits._buckets) <= 12
+
+
+def test_a_check_is_fast(engine: Engine) -> None:
+    limits, fast = Limits(engine), replace(ADA, requests_per_minute=10_000_000)
+    limits.charge(fast, 1)
+    times_s = []
+    for _ in range(500):
+        begin_s = time.perf_counter()
+        limits.check(fast)
+        times_s.append(time.perf_counter() - begin_s)
+    assert sorted(times_s)[250] < 0.0002
