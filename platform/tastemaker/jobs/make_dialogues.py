@@ -11,7 +11,8 @@ from tastemaker.data.dataset import load_dataset
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.router.config import DialoguesConfig
 from tastemaker.router.dialogue_files import SPLITS, Vectors, write_dialogues, write_shared
-from tastemaker.router.dialogues import Stock, make_dialogue, nearest
+from tastemaker.router.dialogues import make_dialogue, nearest
+from tastemaker.router.draft import Stock
 from tastemaker.router.lexicon import read_lexicon
 from tastemaker.router.phrases import make_shelf
 from tastemaker.router.vocabulary import item_texts, vocabulary

@@ -8,10 +8,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tastemaker.router import keyword_boards as boards
 from tastemaker.router import sentences
 from tastemaker.router.dialogue_files import Turn
 from tastemaker.router.dialogues import recolored
-from tastemaker.router.tools import ANSWER, RECOMMEND, SEARCH, SIMILAR
+from tastemaker.router.tools import (
+    ANSWER,
+    BOARD_GET,
+    BOARD_SAVE,
+    COMPLETE,
+    RECOMMEND,
+    SEARCH,
+    SHOP_ROOM,
+    SIMILAR,
+)
 
 Call = tuple[str, dict[str, Any]]
 
@@ -75,8 +85,23 @@ _CLOSING = re.compile(
     r"(?:\s*(?:,|\?|!|\.|please|thanks|thank you|if you can|if possible|for me|today|now|asap|"
     r"do you have(?: that| any)?|to my taste|for my taste|that i would like|i would like|"
     r"that (?:fits|goes with|matches)(?: these| this| my board)?|to match my board|"
-    r"to go with these))+$"
+    r"to (?:go with|match) (?:these|them|it)|that (?:goes with|fits|matches) (?:these|them|it)|"
+    r"(?:would )?go(?:es)? with (?:these|them|it)))+$"
 )
+_STEP_SAVE = re.compile(
+    r"\s(?:[,.] )?(?:and|then)(?: then| after that| please|,)* "
+    r"(?=(?:save|put|add|keep|pin|store|move|remember|make|create|start|can|could|would|i want)\b"
+    r".*\b(?:them|these|the results)\b)"
+)
+_SAID = {
+    SEARCH: sentences.FOUND,
+    SIMILAR: sentences.CLOSE,
+    RECOMMEND: sentences.SUITS,
+    COMPLETE: sentences.FITS_LIST,
+    SHOP_ROOM: sentences.IN_PICTURE,
+    BOARD_GET: sentences.OPENED,
+    BOARD_SAVE: sentences.SAVED,
+}
 
 
 class KeywordRouter:
@@ -108,9 +133,16 @@ class KeywordRouter:
         said = next((said for rule, said in _TALK if re.search(rule, last.text)), "")
         if said and not last.lists and not self._category(text):
             return ANSWER, {"text": said}
-        searched = next(
-            (t for t in reversed(history) if t.name in (SEARCH, SIMILAR, RECOMMEND)), None
-        )
+        if about := self._picture(text, history):
+            return about
+        if not _STEP_SAVE.search(last.text):
+            if not last.lists and (named := boards.titled(text, len(lists))):
+                return named
+            if boards.completes(last.text) and not lists:
+                return ANSWER, {"text": sentences.NO_LIST}
+            if boards.completes(last.text):
+                return boards.complete(len(lists), text, self._goods(text))
+        searched = next((t for t in reversed(history) if t.name in _SAID), None)
         if searched and searched.name == SEARCH and not last.lists:
             again = self._again(text, searched.arguments or {}, len(lists))
             if again:
@@ -135,17 +167,36 @@ class KeywordRouter:
         if ref and _LIKE.search(text + " like" * bool(query)):
             return SIMILAR, {"item": {"list": f"@{number}", "ref": ref.group(1)}, **query}
         if brought:
-            wished = self._query(text) if self._category(text) else ""
-            return SIMILAR, {"item": f"@{number}"} | ({"query": wished} if wished else {})
+            return boards.complete(number, "", self._goods(text))
         if re.search(r"\b(?:these|them|those|more|others|list|selection)\b", text):
             return SIMILAR, {"item": f"@{number}"}
         return None
 
+    def _picture(self, text: str, history: Sequence[Turn]) -> Call | None:
+        """A call about the user's own picture."""
+        brought = history[-1].lists
+        number = brought[-1][0] if brought else boards.picture(history)
+        what = boards.in_picture(text)
+        if what is not None:
+            place = self._place(text, 1) or 1 if brought else 1
+            if not number:
+                return ANSWER, {"text": sentences.NO_LIST}
+            return boards.shop(f"@{number}#{place}", self._goods(what))
+        if brought and len(brought[-1][1]) == 1 and not boards.completes(history[-1].text):
+            change = boards.changed(text)
+            query = {"query": change} if change else {}
+            return SIMILAR, {"item": f"@{number}#1", **query}
+        return None
+
     def _wish(self, text: str) -> Call:
+        wish = boards.wish(text)
+        if wish:
+            goods = self._query(boards.wished(text))
+            return RECOMMEND, ({"query": goods} if goods else {}) | wish
         if _FOR_ME.search(text):
-            query = self._query(text) if self._category(text) else ""
-            return RECOMMEND, {"query": query} if query else {}
-        text = _STEP.split(text)[0]
+            goods = self._goods(text)
+            return RECOMMEND, {"query": goods} if goods else {}
+        text = _STEP_SAVE.split(_STEP.split(text)[0])[0]
         arguments: dict[str, Any] = {}
         price = _PRICE.search(text)
         if price:
@@ -178,18 +229,26 @@ class KeywordRouter:
         call, result = history[-2], history[-1]
         asked = next(turn for turn in reversed(history) if turn.role == "user")
         if not result.lists:
-            return ANSWER, {"text": sentences.NOTHING_FITS}
+            quiet = {BOARD_GET: sentences.NO_BOARD, BOARD_SAVE: sentences.SAVED}
+            return ANSWER, {"text": quiet.get(call.name, sentences.NOTHING_FITS)}
         number, rows = result.lists[0]
         step = re.search(r"\bmore like (.*)$", asked.text)
         if call.name == SEARCH and step and (place := self._place(step.group(1), len(rows))):
             return SIMILAR, {"item": f"@{number}#{place}"}
-        brought = bool(asked.lists) and call.arguments in (
-            {"item": f"@{asked.lists[0][0]}"},
-            {"item": f"@{asked.lists[0][0]}", "query": (call.arguments or {}).get("query")},
-        )
-        said = {SEARCH: sentences.FOUND, SIMILAR: sentences.CLOSE, RECOMMEND: sentences.SUITS}
-        text = sentences.FITS_LIST if brought else said[call.name]
-        return ANSWER, {"text": text, "items": f"@{number}"}
+        text = _CLOSING.sub("", asked.text)
+        if call.name == SEARCH and (save := _STEP_SAVE.search(text)):
+            return boards.titled(text[save.end() :], number) or self._shown(call, number)
+        goods = self._goods(boards.for_board(text))
+        if call.name == BOARD_GET and (boards.completes(text) or goods):
+            return boards.complete(number, "", goods)
+        return self._shown(call, number)
+
+    def _shown(self, call: Turn, number: int) -> Call:
+        return ANSWER, {"text": _SAID[call.name], "items": f"@{number}"}
+
+    def _goods(self, text: str) -> str:
+        """The noun phrase of a request that names goods of the catalogue, else ""."""
+        return self._query(text) if self._category(text) else ""
 
     def _place(self, text: str, size: int) -> int:
         if found := _PLACE.search(text):

@@ -115,11 +115,15 @@ class Phrases:
         """Whether a phrase may stand in this split: training holds no held-out composition."""
         return self.test or not self.lexicon.pairs_in(phrase) & self.lexicon.heldout
 
-    def _usable(self, phrase: str) -> bool:
+    def bounded(self, phrase: str) -> bool:
+        """Whether one hears where a phrase begins and ends."""
         words = phrase.split()
-        if not words or phrase in self.lexicon.colors or not self.allowed(phrase):
+        return bool(words) and words[0] not in _EDGE and words[-1] not in _EDGE
+
+    def _usable(self, phrase: str) -> bool:
+        if phrase in self.lexicon.colors or not self.allowed(phrase):
             return False
-        return words[0] not in _EDGE and words[-1] not in _EDGE
+        return self.bounded(phrase)
 
     def _draw(self) -> tuple[str, str, int]:
         if self.simple or self.rng.random() >= self.free_frac:

@@ -4,11 +4,18 @@ FOUND = "Here is what I found."
 CLOSE = "These come close."
 SUITS = "These should suit you."
 FITS_LIST = "These would go well with your items."
+IN_PICTURE = "These are like what is in your picture."
+OPENED = "Here is your board."
+SAVED = "Saved to your board."
+NO_BOARD = "I found no board of yours by that name."
 NOTHING_FITS = "I found nothing that fits."
 HELLO = "Hello! What are you looking for?"
 WELCOME = "You are welcome."
 GOODBYE = "Goodbye!"
-ABILITIES = "Ask me for items, for more like one of them, or for ideas to your taste."
+ABILITIES = (
+    "Ask me for items, for more like one of them, for ideas to your taste, for what goes with "
+    "a board, or for what is in a picture of yours."
+)
 OUT_OF_SCOPE = "I can only help you find things in this catalogue."
 NO_LIST = "I have not shown you anything yet. What are you looking for?"
 
@@ -17,6 +24,10 @@ SENTENCES = (
     CLOSE,
     SUITS,
     FITS_LIST,
+    IN_PICTURE,
+    OPENED,
+    SAVED,
+    NO_BOARD,
     NOTHING_FITS,
     HELLO,
     WELCOME,

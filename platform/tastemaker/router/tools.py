@@ -10,6 +10,7 @@ from typing import Any
 SEARCH, SIMILAR, RECOMMEND, ANSWER = "search_items", "similar_items", "recommend", "answer"
 COMPLETE, SHOP_ROOM = "complete_board", "shop_room"
 BOARD_GET, BOARD_SAVE = "board_get", "board_save"
+OUTCOMES, DIVERSITIES = ("save", "click", "closeup"), ("low", "high")
 
 _LIST = {"type": "string", "pattern": "^@[1-9][0-9]?$"}
 _ITEM = {
@@ -25,8 +26,8 @@ _ITEM = {
 }
 _ITEMS = {"type": "array", "items": _ITEM, "minItems": 1, "maxItems": 8}
 _TEXT = {"type": "string"}
-_OUTCOME = {"type": "string", "enum": ["save", "click", "closeup"]}
-_DIVERSITY = {"type": "string", "enum": ["low", "high"]}
+_OUTCOME = {"type": "string", "enum": [*OUTCOMES]}
+_DIVERSITY = {"type": "string", "enum": [*DIVERSITIES]}
 
 
 def _tool(name: str, does: str, properties: dict[str, Any], *required: str) -> dict[str, Any]:

@@ -140,7 +140,9 @@ def test_evaluation_scores_rules_too_and_shows_both(trained: tuple[Home, str, st
     assert 0 <= metrics["test_exact_tool_calls"] <= 1
     assert metrics["test_exact_tool_calls_rules"] > 0.3
     page = home.path("evaluations", router, "report.html").read_text()
+    assert 0 <= metrics["test_exact_complete_board"] <= 1
     assert "keyword rules" in page
+    assert "the one that the router took" in page
     assert "Calls that were wrong" in page
 
 

@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from tastemaker.router.config import DialoguesConfig, RouterConfig
 from tastemaker.router.dialogue_files import Dialogue, Vectors
-from tastemaker.router.dialogues import Stock, make_dialogue, nearest
+from tastemaker.router.dialogues import make_dialogue, nearest
+from tastemaker.router.draft import Stock
 from tastemaker.router.lexicon import Lexicon, read_lexicon
 from tastemaker.router.model import RouterModel, model_config
 from tastemaker.router.phrases import make_shelf

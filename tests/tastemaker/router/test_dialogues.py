@@ -14,10 +14,17 @@ from tastemaker.router.dialogue_files import (
     write_dialogues,
     write_shared,
 )
-from tastemaker.router.dialogues import KINDS, Stock, make_dialogue, nearest, recolored
+from tastemaker.router.dialogues import make_dialogue, nearest, recolored
+from tastemaker.router.draft import Stock
+from tastemaker.router.kinds import KINDS
 from tastemaker.router.messages import parse_handle, read_call
 from tastemaker.router.tokenizer import canonical
 from tastemaker.router.tools import ANSWER, fault
+
+COPYING = (
+    "search", "recommend", "recommend variety", "recommend by outcome", "complete a board",
+    "open a board", "save a board", "shop a room", "similar to a picture", "second step",
+)  # fmt: skip
 
 
 def test_every_call_follows_its_schema_and_names_lists_that_exist(
@@ -44,8 +51,9 @@ def test_queries_are_copied_from_what_was_said(dialogues: list[Dialogue]) -> Non
         said = ""
         for turn in dialogue.turns:
             said += " " + canonical(turn.text)
-            if turn.role == "assistant" and turn.kind in ("search", "recommend", "board"):
-                assert f" {(turn.arguments or {}).get('query', '')} " in f" {said} "
+            if turn.role == "assistant" and turn.kind in COPYING:
+                for key in {"query", "title"} & set(turn.arguments or {}):
+                    assert f" {canonical((turn.arguments or {})[key])} " in f" {said} "
 
 
 def test_every_user_turn_ends_with_an_answer(dialogues: list[Dialogue]) -> None:

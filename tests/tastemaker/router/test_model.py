@@ -16,7 +16,7 @@ from tastemaker.router.model import (
     write_model,
     write_random_model,
 )
-from tastemaker.router.scoring import exact_calls
+from tastemaker.router.scoring import score_calls
 from tastemaker.router.training import Trainer, bag_loss, rate
 
 
@@ -148,9 +148,11 @@ def test_a_batch_is_learnt_by_heart(
     losses = [trainer.step(i)["loss"] for i in range(config.steps)]
     assert losses[0] > 3
     assert losses[-1] < 0.1
-    right = exact_calls(model.eval(), examples, vectors, pad_id(tokenizer))
-    assert all(all(one) for one in right)
+    scores = score_calls(model.eval(), tokenizer, examples, vectors)
+    assert all(score.exact for one in scores for score in one)
     turns = dialogues[0].turns
+    wanted = [turn.name for turn in turns if turn.role == "assistant"]
+    assert [score.tool for score in scores[0]] == wanted
     place = next(n for n, turn in enumerate(turns) if turn.role == "assistant")
     text = generate_greedy(model, tokenizer, dialogues[0].to_messages(vectors, until=place))
     assert f'"name": "{turns[place].name}"' in text  # what scoring calls exact, greedy writes

@@ -42,6 +42,25 @@ def test_a_call_with_every_argument_is_pieces_and_words(
     assert json.loads(tokenizer.decode(tokenizer(call)["input_ids"])) == json.loads(call)
 
 
+@pytest.mark.parametrize(
+    ("call", "num_tokens"),
+    [
+        ('{"name": "recommend", "arguments": {"query": "lamp", "outcome": "closeup"}}', 5),
+        ('{"name": "recommend", "arguments": {"diversity": "high"}}', 3),
+        ('{"name": "complete_board", "arguments": {"items": "@1", "query": "lamp"}}', 5),
+        ('{"name": "shop_room", "arguments": {"item": "@1#1"}}', 4),
+        ('{"name": "board_get", "arguments": {"title": "lamp"}}', 3),
+        ('{"name": "board_save", "arguments": {"title": "lamp", "items": "@2"}}', 5),
+    ],
+)
+def test_each_tool_begins_with_one_token(
+    call: str, num_tokens: int, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    ids = tokenizer(f"\n{call}\n")["input_ids"]
+    assert len(ids) == num_tokens
+    assert tokenizer.decode(ids) == f"\n{call}\n"
+
+
 @pytest.mark.parametrize("word", ["zblorfy", "t-shirt", "don't", "1234567", "größe", "沙发", "🛋"])
 def test_any_word_survives_the_round_trip(word: str, tokenizer: PreTrainedTokenizerFast) -> None:
     ids = tokenizer(f"a {word} b")["input_ids"]
