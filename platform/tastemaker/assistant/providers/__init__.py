@@ -1,0 +1,1 @@
+"""Router back ends: our own engine, any OpenAI-compatible endpoint, a script; and their policy."""
