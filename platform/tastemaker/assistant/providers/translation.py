@@ -117,7 +117,7 @@ def _content(
             number = int(texts.pop().removeprefix("@"))  # its handle stands before it
             items = request.lists[number - 1]
             texts.append(list_text(number, items, request.describe, max_items=max_items))
-            pictures += getattr(items, "images", ())
+            pictures += items.images
             continue
         if message["role"] == "tool" and texts and not _is_ours(texts[-1]):
             texts[-1] = quoted(texts[-1], MAX_RESULT_CHARS)

@@ -94,10 +94,7 @@ def test_a_tools_foreign_words_are_quoted_and_ours_are_not() -> None:
 
 
 def test_the_users_own_pictures_are_shown_to_models_that_see() -> None:
-    class Pictured(ItemList):
-        images = ("QUJD",)
-
-    photo = Pictured((None,), item_list(None).vectors_ND)
+    photo = ItemList((None,), item_list(None).vectors_ND, images=("QUJD",))
     message = codec.user_message("what fits here?", {1: photo.vectors_ND})
     request = RouterRequest([message], TOOLS, [photo])
     blind, seeing = sent(request)[1], sent(request, with_images=True)[1]
