@@ -5,6 +5,7 @@ tokens of one issuer as well.
 """
 
 import asyncio
+import hashlib
 import ipaddress
 import math
 import time
@@ -72,7 +73,8 @@ class Caller:
     """Whoever sent a request.
 
     Attributes:
-        name: Of the key, or `oidc:` and the token's subject; limits are counted by it.
+        name: Of the key, or `oidc:` and a digest of the token's user: limits and the ledger count
+            by it, and outlive the deletion of that user's data.
         user: The user that the caller is; None for a service or an operator.
         roles: `user` acts for `user` alone, `service` for the users that it names, `operator`
             besides sees tools, keys and every user's data.
@@ -246,8 +248,9 @@ class Identity:
         if not (isinstance(user, str) and 0 < len(user) <= MAX_USER_CHARS and user.isprintable()):
             raise Forbidden(f"the token's {self.config.user_claim} is no user id")
         roles = _roles(claims, self.config.role_claim) or frozenset({"user"})
+        digest = hashlib.sha256(f"{self.config.issuer}\0{user}".encode()).hexdigest()
         return Caller(
-            f"oidc:{user}",
+            f"oidc:{digest[:32]}",
             user if "user" in roles else None,
             roles,
             self.config.requests_per_minute,

@@ -1,0 +1,33 @@
+"""Forgetting a user: everywhere, in an order in which a crash half way is safe to repeat."""
+
+import asyncio
+from typing import Any
+
+
+async def forget_user(services: Any, user_id: str) -> dict[str, int]:
+    """Delete all that is kept of a user.
+
+    Each store deletes its part in one transaction, and deleting what is gone changes nothing, so
+    whoever gets an error or no answer asks again. Conversations go first: no later turn then finds
+    anything to speak from. The ledger keeps the money, without the user. Events and features go
+    last, because the feature store is the one part that can be down while the others are well;
+    its client remembers by a tombstone whom it has still to forget.
+
+    Args:
+        services: The gateway's parts.
+        user_id: Whose data goes.
+
+    Returns:
+        How many events, features, conversations, turns and boards were deleted.
+    """
+    conversations = await asyncio.to_thread(services.conversations.forget, user_id)
+    boards = await asyncio.to_thread(services.boards.forget, user_id)
+    await asyncio.to_thread(services.ledger.forget_user, user_id)
+    features = await services.features.forget(user_id)
+    return {
+        "events": features["events"],
+        "features": features["features"],
+        "conversations": conversations["conversations"],
+        "turns": conversations["turns"],
+        "boards": boards,
+    }
