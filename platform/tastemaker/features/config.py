@@ -34,7 +34,7 @@ class FeatureConfig(Config):
     redis_timeout_s: float = Field(default=0.5, gt=0)  # of one command, connecting included
     check_s: float = Field(default=5.0, gt=0)  # between two looks at what is pending or lost
     push_batch: int = Field(default=500, ge=1)  # events of one write
-    push_wait_s: float = Field(default=5.0, gt=0)  # that `record` waits for its write
+    push_wait_s: float = Field(default=2.0, gt=0)  # that `record` waits for its write
     session_hours: float = Field(default=24.0, gt=0)  # younger sessions are refilled after a loss
 
     @field_validator("redis_url")

@@ -45,6 +45,11 @@ class OnlineFeatures:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA busy_timeout=10000")
 
+    def prepare(self) -> None:
+        """Make the store's tables where they are missing."""
+        entities, views = self.store.list_entities(), list(self.views.values())
+        self.provider.update_infra(self.config.project, [], views, [], entities, partial=False)
+
     def read_turn(self, user_id: str | None, session_id: str, now_ms: int) -> dict[str, Any]:
         """Everything that a turn needs, by feature name; one read."""
         row = {"user_id": user_id or "", "session_id": session_id}
@@ -129,17 +134,22 @@ class OnlineFeatures:
         table = self.views[view]
         names = names or [field.name for field in table.features]
         entities = [self._key(table, key) for key in keys]
-        rows = self.provider.online_read(self.config, table, entities, names)
-        return [
-            values if time is not None and values and all(name in values for name in names) else {}
-            for time, values in rows
-        ]
+        # A copy of the names: the Redis store appends its own to the list that it is given.
+        rows = self.provider.online_read(self.config, table, entities, list(names))
+        return [values if _holds(values, names) else {} for _, values in rows]
 
     def _key(self, view: Any, key: str) -> Any:
         from feast.protos.feast.types.EntityKey_pb2 import EntityKey
         from feast.protos.feast.types.Value_pb2 import Value
 
         return EntityKey(join_keys=[view.join_keys[0]], entity_values=[Value(string_val=key)])
+
+
+def _holds(values: dict[str, Any] | None, names: list[str]) -> bool:
+    """Whether a row is in the store; Redis gives unset values for one that is not."""
+    return values is not None and all(
+        name in values and values[name].WhichOneof("val") for name in names
+    )
 
 
 def history_row(facts: ItemFacts, events: tuple[Happened, ...]) -> tuple[int, dict[str, Any]]:

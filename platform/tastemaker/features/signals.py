@@ -8,7 +8,7 @@ so the live path and the path over a whole table end at the same features.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -86,9 +86,9 @@ class Signals:
     history: tuple[tuple[str, str, int], ...] = ()
     user_embedding: np.ndarray | None = None
     embedding_model: str = ""
-    counts: Mapping[str, int] | None = None
-    categories: Mapping[str, float] | None = None
-    styles: Mapping[str, float] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    categories: Mapping[str, float] = field(default_factory=dict)
+    styles: Mapping[str, float] = field(default_factory=dict)
     recency_s: float | None = None
     session: SessionSignals = SessionSignals()
     missing: tuple[str, ...] = ()

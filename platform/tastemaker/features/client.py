@@ -1,0 +1,185 @@
+"""The gateway's client of the features: one read a turn, and events in, never an exception.
+
+A read that is late, of a store that is down or of somebody unknown gives defaults and says so;
+a turn is never held up or failed by it.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from prometheus_client import REGISTRY, CollectorRegistry
+from sqlalchemy import Engine
+
+from tastemaker.core.home import Home
+from tastemaker.data import event_log
+from tastemaker.data.event_log import LiveEvent
+from tastemaker.features import signals
+from tastemaker.features.config import FeatureConfig
+from tastemaker.features.item_facts import ItemFacts
+from tastemaker.features.metrics import FeatureMetrics
+from tastemaker.features.outbox import Outbox
+from tastemaker.features.signals import SessionSignals, Signals
+
+GROUPS = ("user_history", "user_embedding", "session_history")
+
+
+class FeatureClient:
+    """Reads and records; `start` it once, `close` it at the end.
+
+    Args:
+        home: Where the features live.
+        config: Which online store.
+        engine: Database with the log of live events.
+        facts: Of the catalogue.
+        registry: Of the counters; default: the process's.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        config: FeatureConfig,
+        engine: Engine,
+        facts: ItemFacts,
+        *,
+        registry: CollectorRegistry = REGISTRY,
+    ) -> None:
+        self.config, self.engine, self.facts, self.registry = config, engine, facts, registry
+        self.metrics = FeatureMetrics(registry, self.staleness_s)
+        self.outbox = Outbox(home, config, engine, facts, self.metrics)
+        # One SQLite connection serves one thread at a time; a Redis client has a pool.
+        num_threads = 1 if config.online == "sqlite" else 4
+        self._readers = ThreadPoolExecutor(num_threads, thread_name_prefix="feature-read")
+
+    def start(self) -> None:
+        """Open the store in the background: Feast takes seconds; until then reads are defaults."""
+        self.outbox.start()
+
+    async def read(
+        self,
+        user_id: str | None,
+        session_id: str,
+        *,
+        deadline_s: float,
+        now_ms: int | None = None,
+    ) -> Signals:
+        """Read everything that a turn needs, once.
+
+        Args:
+            user_id: Whose; None for somebody unknown.
+            session_id: The conversation.
+            deadline_s: Longest wait, > 0.
+            now_ms: The present; default: now.
+
+        Returns:
+            The signals; defaults where the store is down or late, or has no value.
+        """
+        now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+        opened, outcome, row = self.outbox.opened, "down", None
+        began = time.perf_counter()
+        if opened is not None:
+            loop = asyncio.get_running_loop()
+            reading = loop.run_in_executor(
+                self._readers, opened.reader.read_turn, user_id, session_id, now_ms
+            )
+            try:
+                row = await asyncio.wait_for(reading, deadline_s)
+                outcome = "ok"
+            except TimeoutError:
+                # A store's own time-out is a TimeoutError too: then the store is down.
+                late = time.perf_counter() - began >= deadline_s
+                outcome = "late" if late else "down"
+            except Exception:  # whatever a store raises: a turn goes on without it
+                outcome = "down"
+        self.metrics.read_seconds.observe(time.perf_counter() - began)
+        self.metrics.reads.labels(outcome).inc()
+        found = _signals(user_id, session_id, row or {}, self.facts, late=outcome == "late")
+        for group in found.missing:
+            self.metrics.missing.labels(group).inc()
+        if found.staleness_s is not None:
+            self.metrics.embedding_lag_seconds.observe(found.staleness_s)
+        return found
+
+    async def record(self, events: Sequence[LiveEvent]) -> bool:
+        """Write events to the log, then push them.
+
+        Returns:
+            True once they are in the feature store; False where they wait in the log for it.
+
+        Raises:
+            DataError: An event that cannot be one; nothing is written.
+        """
+        ids = await asyncio.to_thread(event_log.append, self.engine, events)
+        if not ids:
+            return True
+        pushed = asyncio.wrap_future(self.outbox.pushed(ids))
+        try:
+            return await asyncio.wait_for(pushed, self.config.push_wait_s)
+        except TimeoutError:
+            return False
+
+    async def forget(self, user_id: str) -> dict[str, int]:
+        """Delete a user's events and features; see `Outbox.forget`."""
+        return await asyncio.to_thread(self.outbox.forget, user_id)
+
+    def staleness_s(self) -> float:
+        """How far the store is behind the log: age of the oldest waiting event, 0 for none."""
+        oldest_ms = event_log.oldest_pending_ms(self.engine)
+        return 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
+
+    async def close(self) -> None:
+        """Stop; what is pending stays in the log."""
+        await asyncio.to_thread(self.outbox.close)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _signals(
+    user_id: str | None, session_id: str, row: dict[str, Any], facts: ItemFacts, *, late: bool
+) -> Signals:
+    """A row of the service `assistant` as signals; an empty row is all defaults."""
+    present = {
+        "user_history": bool(row.get("user_items")),
+        "user_embedding": bool(row.get("user_embedding")),
+        "session_history": bool(row.get("session_items")),
+    }
+    history = _events(row, "user", facts)
+    names = [f"{action}_{window}" for action in signals.READ for window in signals.WINDOWS_MS]
+    embedding, embedding_ms = row.get("user_embedding"), row.get("embedding_ms")
+    in_space = row.get("session_space") == facts.space
+    return Signals(
+        user_id=user_id,
+        session_id=session_id,
+        history=history,
+        user_embedding=np.array(embedding, np.float32) if embedding else None,
+        embedding_model=(row.get("embedding_model") or "") if embedding else "",
+        counts={name: row.get(name) or 0 for name in names},
+        categories=_shares(row, "category"),
+        styles=_shares(row, "style"),
+        recency_s=row.get("recency_s"),
+        session=SessionSignals(
+            items=_events(row, "session", facts),
+            embedding=np.array(row["session_embedding"], np.float32)
+            if in_space and row.get("session_embedding")
+            else None,
+            intent=row.get("session_intent") or "",
+        ),
+        missing=tuple(group for group in GROUPS if not present[group]),
+        late=late,
+        staleness_s=max(0.0, (max(row["user_times"], default=0) - embedding_ms) / 1000)
+        if embedding and embedding_ms and row.get("user_times")
+        else None,
+    )
+
+
+def _events(row: dict[str, Any], whose: str, facts: ItemFacts) -> tuple[tuple[str, str, int], ...]:
+    """Stored events; those of items that the catalogue lost are left out."""
+    columns = (row.get(f"{whose}_{name}") or () for name in ("items", "actions", "times"))
+    return tuple(event for event in zip(*columns, strict=True) if event[0] in facts.place)
+
+
+def _shares(row: dict[str, Any], of: str) -> dict[str, float]:
+    pairs = zip(row.get(f"{of}_names") or (), row.get(f"{of}_shares") or (), strict=True)
+    return dict(pairs)
