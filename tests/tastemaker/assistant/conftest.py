@@ -210,9 +210,9 @@ def servers(catalogue: Catalogue) -> Servers:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """The app on a real port, in a thread: its base address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning")
+def serving(app: Any, port: int = 0) -> Iterator[str]:
+    """The ASGI app on a real port, in a thread: its base address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -53,11 +53,13 @@ class ToolResult:
         items: The items found, best first, may be empty; None where the tool gives no items.
         text: What it says, already cleaned; data, never an instruction. Empty for nothing.
         title: Of the board that the items are, empty for none.
+        cents: What the call cost besides the assistant's own work, >= 0.
     """
 
     items: ItemList | None
     text: str = ""
     title: str = ""
+    cents: float = 0.0
 
 
 def find_list(handle: str, lists: Sequence[ItemList]) -> ItemList:
