@@ -1,5 +1,6 @@
 """Who sent a request: a dependency of every route that reads or changes anything of a user's."""
 
+import re
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,6 +10,7 @@ from tastemaker.assistant.errors import Forbidden, Unauthorized
 from tastemaker.assistant.identity import Caller, is_loopback
 
 _BEARER = HTTPBearer(auto_error=False, description="An API key, or a token of the issuer.")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::\d+)?")
 Documented = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
@@ -39,10 +41,12 @@ Asking = Annotated[Caller, Depends(caller)]
 def _check_host(request: Request) -> None:
     """Refuse DNS rebinding: a site's own name that was made to point at this machine.
 
-    A name without a dot is nobody's domain, and an address has no name to be rebound.
+    A name without a dot is nobody's domain. The header itself is read, because the framework puts
+    the server's own name where it does not understand the header.
     """
-    host = request.url.hostname or ""
-    if "." in host.rstrip(".") and not is_loopback(host):
+    host = request.headers.get("host", "")
+    form = _HOST.fullmatch(host)
+    if form is None or ("." in form[1].rstrip(".") and not is_loopback(form[1])):
         raise Forbidden(
             f"host {host!r}: without credentials the assistant answers on this machine's own "
             "address only, such as 127.0.0.1"

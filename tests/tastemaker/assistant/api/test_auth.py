@@ -67,6 +67,10 @@ def test_a_key_is_asked_for_counted_and_documented(tmp_path: Path) -> None:
         ("127.0.0.1.evil.example", 403),
         ("localhost.evil.example", 403),
         ("evil.example.", 403),
+        ("an_odd.evil.example:8400", 403),  # the framework takes it for no host at all
+        ("[evil", 403),
+        ("evil.example:x", 403),
+        ("127.0.0.1@evil.example", 403),
     ],
 )
 def test_another_sites_name_reaches_no_open_assistant(
