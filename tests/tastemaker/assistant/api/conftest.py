@@ -1,6 +1,7 @@
 """An app with the routes of users and events on real keys, limits, boards and event log.
 
-Features and conversations are small in-memory parts with their real counterparts' methods.
+Features (the real ones have a test of their own) and conversations are small in-memory parts with
+their real counterparts' methods.
 """
 
 from collections.abc import Sequence
