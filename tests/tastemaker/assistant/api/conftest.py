@@ -1,4 +1,4 @@
-"""An app with the routes of users and events on real keys, limits, boards and event log.
+"""An app with the routes of users, events, boards and tools on real stores.
 
 Features (the real ones have a test of their own) and conversations are small in-memory parts with
 their real counterparts' methods.
@@ -18,12 +18,13 @@ from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from tastemaker.assistant.api import events, users
+from tastemaker.assistant.api import boards, events, tools, users
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest, Forbidden, TooMany, Unauthorized
 from tastemaker.assistant.identity import Identity, IdentityConfig
 from tastemaker.assistant.limits import Limits
+from tastemaker.assistant.tools.registry import Registry, RegistryConfig
 from tastemaker.core.database import open_database
 from tastemaker.core.errors import NotFound, ServiceError
 from tastemaker.data import event_log
@@ -118,11 +119,12 @@ def make_site(folder: Path, catalogue: Catalogue, config: IdentityConfig) -> Sit
         limits=Limits(engine),
         features=Features(engine),
         boards=BoardStore(engine),
+        registry=Registry(engine, catalogue, RegistryConfig().for_auth(config.auth)),
         conversations=Conversations(),
         ledger=Ledger(),
     )
     app.state.services = services
-    for resource in (users, events):
+    for resource in (users, events, boards, tools):
         app.include_router(resource.routes(services))
     _add_errors(app)
     return Site(app, services, TestClient(app, raise_server_exceptions=False))

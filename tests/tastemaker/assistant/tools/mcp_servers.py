@@ -27,7 +27,7 @@ async def echo(name: str, arguments: dict[str, Any]) -> CallToolResult:
 
 
 async def asleep(name: str, arguments: dict[str, Any]) -> CallToolResult:
-    await asyncio.sleep(30)
+    await asyncio.sleep(1.5)
     return text("too late")
 
 
