@@ -16,21 +16,15 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
-import jwt
 from pydantic import Field, model_validator
 from sqlalchemy import Engine
 
 from tastemaker.assistant import jwks
 from tastemaker.assistant.errors import Forbidden, Unauthorized
 from tastemaker.assistant.keys import MAX_USER_CHARS, PREFIX, ROLES, KeyStore
+from tastemaker.assistant.tokens import Algorithm, Tokens
 from tastemaker.core.config import Config
 from tastemaker.core.errors import ConfigError
-
-Algorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
-]
-MAX_TOKEN_CHARS = 8192
-_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
 
 class IdentityConfig(Config):
@@ -167,11 +161,19 @@ class Identity:
             source = jwks.from_url(config.jwks_url, http)
         else:
             source = jwks.from_file(Path(config.jwks_file))
-        self.jwks = jwks.Jwks(
+        keys = jwks.Jwks(
             source,
             config.jwks_url or config.jwks_file,
             fresh_s=config.jwks_fresh_s,
             stale_s=config.jwks_stale_s,
+        )
+        self.tokens = Tokens(
+            keys,
+            issuer=config.issuer,
+            audience=config.audience,
+            algorithms=config.algorithms,
+            required=[config.user_claim, *["nbf"] * config.require_nbf],
+            leeway_s=config.leeway_s,
         )
 
     async def authenticate(self, authorization: str | None) -> Caller:
@@ -195,7 +197,7 @@ class Identity:
             return await self._by_key(token)
         if self.config.auth != "oidc":
             raise Unauthorized("no API key of this assistant")
-        return self._caller(await self._claims(token))
+        return self._caller(await self.tokens.claims(token))
 
     async def _by_key(self, token: str) -> Caller:
         key = self.keys.cached(token) or await asyncio.to_thread(self.keys.find, token)
@@ -205,43 +207,6 @@ class Identity:
             raise Unauthorized(f"this API key is {fault}")
         limits = (key.requests_per_minute, key.cents_per_day)
         return Caller(key.name, key.user_id, key.roles, *limits)
-
-    async def _claims(self, token: str) -> dict[str, Any]:
-        """A token's claims, once all that it must be is checked."""
-        if len(token) > MAX_TOKEN_CHARS:
-            raise Unauthorized(f"a token of {len(token)} characters; at most {MAX_TOKEN_CHARS}")
-        try:
-            kid, algorithm = self._header(jwt.get_unverified_header(token))
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            raise Unauthorized("the token cannot be read") from None
-        key = await self.jwks.key(kid, algorithm)
-        if key is None:
-            raise Unauthorized("the token is signed with a key that its issuer does not publish")
-        required = ["exp", "iat", "iss", "aud", self.config.user_claim]
-        try:
-            return jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                issuer=self.config.issuer,
-                audience=self.config.audience,
-                leeway=self.config.leeway_s,
-                options={"require": required + ["nbf"] * self.config.require_nbf},
-            )
-        except jwt.PyJWTError as error:
-            raise Unauthorized(f"the token does not hold: {_reason(error)}") from None
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            raise Unauthorized("the token's claims cannot be read") from None
-
-    def _header(self, header: Mapping[str, Any]) -> tuple[str | None, Algorithm]:
-        kid, algorithm, kind = (header.get(name) for name in ("kid", "alg", "typ"))
-        if algorithm not in self.config.algorithms:
-            raise Unauthorized("the token's algorithm is not allowed")
-        if "crit" in header or not (kid is None or isinstance(kid, str)):
-            raise Unauthorized("the token's header holds what is not understood")
-        if kind is not None and str(kind).lower() not in _TYPES:
-            raise Unauthorized("the token is no access token")
-        return kid, algorithm
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
         user = claims[self.config.user_claim]
@@ -267,21 +232,3 @@ def _roles(claims: Mapping[str, Any], path: str) -> frozenset[str]:
             value = value.get(name) if isinstance(value, Mapping) else None
     given = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
     return frozenset(role for role in given if isinstance(role, str)) & ROLES
-
-
-def _reason(error: jwt.PyJWTError) -> str:
-    """What is wrong, in words of ours: the library's may repeat what the token says."""
-    for kind, reason in _REASONS.items():
-        if isinstance(error, kind):
-            return reason
-    return "it cannot be read"
-
-
-_REASONS: dict[type[jwt.PyJWTError], str] = {
-    jwt.ExpiredSignatureError: "it has expired",
-    jwt.ImmatureSignatureError: "it is not valid yet",
-    jwt.InvalidAudienceError: "it is for another audience",
-    jwt.InvalidIssuerError: "it is of another issuer",
-    jwt.MissingRequiredClaimError: "a claim is missing",
-    jwt.InvalidSignatureError: "its signature is wrong",
-}
