@@ -10,9 +10,11 @@ import httpx
 from tastemaker.assistant.providers import wire
 from tastemaker.assistant.providers.backend import check_reply, read_reply
 from tastemaker.assistant.providers.request import RouterReply, RouterRequest
-from tastemaker.assistant.providers.translation import to_text_messages
+from tastemaker.assistant.providers.translation import RULES, to_text_messages
 from tastemaker.core.errors import ConfigError
 from tastemaker.router.tools import ANSWER
+
+_LIST_TOKENS = 200  # of ten described items
 
 
 class OpenAICompatible:
@@ -124,9 +126,16 @@ def estimated_tokens(body: Mapping[str, Any]) -> int:
 
 
 def estimated_request_tokens(request: RouterRequest) -> int:
-    """The same for a request that was sent but never answered."""
-    messages = to_text_messages(request, max_items=12, with_images=False)
-    return estimated_tokens({"messages": messages, "tools": list(request.tools)})
+    """The same for a request that was sent but never answered; a list counts as a usual one."""
+    texts, lists = [RULES, request.user_text], 0
+    for message in request.messages:
+        content = message.get("content") or ""
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts += [part["text"] for part in parts if part["type"] == "text"]
+        lists += sum(part["type"] == "image_embeds" for part in parts)
+        texts.append(json.dumps(message.get("tool_calls", "")))
+    texts.append(json.dumps(request.tools, default=str))
+    return -(-sum(map(len, texts)) // 4) + lists * _LIST_TOKENS
 
 
 def _words(content: Any) -> Any:

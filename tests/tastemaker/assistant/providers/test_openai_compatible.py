@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -15,7 +16,11 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 
 from tastemaker.assistant.providers.backend import BackendFault
 from tastemaker.assistant.providers.members import build_policy
-from tastemaker.assistant.providers.openai_compatible import OpenAICompatible, estimated_tokens
+from tastemaker.assistant.providers.openai_compatible import (
+    OpenAICompatible,
+    estimated_request_tokens,
+    estimated_tokens,
+)
 from tastemaker.assistant.providers.own import OwnRouter
 from tastemaker.assistant.providers.policy import Policy
 from tastemaker.assistant.providers.request import RouterReply
@@ -119,6 +124,15 @@ def test_a_good_reply_with_its_counts(endpoint: Endpoint, monkeypatch: pytest.Mo
     assert KEY not in json.dumps(body)
     assert endpoint.headers[0]["authorization"] == f"Bearer {KEY}"
     assert estimated_tokens(body) == pytest.approx(len(json.dumps(body)) / 4, rel=0.1)
+
+
+def test_an_unanswered_request_is_estimated_without_its_lists() -> None:
+    request = asked(item_list(*["a", "b"] * 5), user_text="likes oak")
+    complete_tokens = estimated_tokens(
+        OpenAICompatible("http://x", httpx.AsyncClient(), model="m", name="m").body(request)
+    )
+    without_lists = replace(request, lists=())
+    assert estimated_request_tokens(without_lists) == pytest.approx(complete_tokens, rel=0.15)
 
 
 def test_parallel_calls_pass(endpoint: Endpoint) -> None:
