@@ -17,6 +17,7 @@ from tastemaker.router.wordings import Wordings
 Rows = tuple[int, ...]
 
 _NOTHING_FRAC = 0.04  # of calls find nothing
+_SHORT_FRAC = 0.3  # of turns say "what's" for "what is"
 _UNSEEN_FRAC = 0.15  # of test wordings, where there are unseen ones
 
 
@@ -78,8 +79,13 @@ class Draft:
                 text = f"{text} {self.words.draw('last_words')}"
             if self.rng.random() < 0.3:
                 text = text.replace(" ,", "")
+        text = f" {' '.join(text.split())} "
+        if not self.config.simple and self.rng.random() < _SHORT_FRAC:
+            for pair in self.words.lists["short_forms"]:
+                full, _, short = pair.partition(" : ")
+                text = text.replace(f" {full} ", f" {short} ")
         lists = ((self.add_list(brought), brought),) if brought else ()
-        self.turns.append(Turn("user", " ".join(text.split()), lists))
+        self.turns.append(Turn("user", text.strip(), lists))
 
     def place(self, size: int) -> tuple[int, str]:
         """A place in a list of `size` items, from 1, and how it is said."""

@@ -15,7 +15,7 @@ _SAVE = re.compile(
     r"\b(?:save|put|add|keep|pin|store|move|remember)\b|\b(?:make|create|start)\b.*\bboard\b|"
     rf"\bi want {_THESE}.* on my\b"
 )
-_LOOKS_BACK = re.compile(r"\bwhat (?:did|do) i\b|\bam i\b|\bwould i\b|\bi would\b")
+_LOOKS_BACK = re.compile(r"\bwhat (?:did|do) i\b|\bam i\b|\bwould i\b|\bi would\b|\bi'd\b")
 _SAVED_AS = (
     re.compile(rf"\bboard (?:called|named) (.+?)(?: (?:from|with|of) {_THESE}\b.*)?$"),
     re.compile(r"\b(?:my|a|the) (?:new )?(\S.*?) board\b"),
@@ -46,7 +46,7 @@ _VARIETY = re.compile(
     r"surprise|different|variety|\bmix\b|everything|unexpected|not expect|comfort zone|horizons|"
     r"all (?:kinds|sorts)|\bbold\b|the usual|out there"
 )
-_WOULD = re.compile(r"\bi (?:would|will)\b|\b(?:would|will|am) i\b")
+_WOULD = re.compile(r"(?:\bi (?:would|will)|\bi'd)\b(?! (?:like|prefer))|\b(?:would|will|am) i\b")
 _OUTCOMES = (
     ("save", re.compile(r"\b(?:save|keep|pin|bookmark|put on a board)\b")),
     ("click", re.compile(r"\b(?:buy|click|order|purchase)\b")),
@@ -54,7 +54,7 @@ _OUTCOMES = (
 )
 _WISHED = (
     re.compile(r"\b(?:which|what) (.+?) (?:would|will|am) i\b"),
-    re.compile(r"^(?:show me |find )?(.+?)(?: that)? i would\b"),
+    re.compile(r"^(?:show me |find )?(.+?)(?: that)? (?:i would|i'd)\b"),
     re.compile(r"\b(?:mix|variety|kinds|sorts) of (.+)$"),
     re.compile(r"\b(?:surprise me|mix it up) with (.+)$|\b(?:everything|possible) in (.+)$"),
 )
