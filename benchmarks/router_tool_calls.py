@@ -15,6 +15,7 @@ from tastemaker.data.dataset import load_dataset
 from tastemaker.jobs import evaluate_router
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.promotion.environment import get_live
+from tastemaker.router.tools import ANSWER, TOOLS
 
 COMMAND = "python -m benchmarks.router_tool_calls"
 GOAL = 0.95
@@ -40,6 +41,20 @@ def main() -> None:
             command=COMMAND,
         )
         for key, label in labels.items()
+    ]
+    tools = [tool["function"]["name"] for tool in TOOLS]
+    rows += [
+        row(
+            f"router, exact {tool} calls of {name} (baseline: keyword rules)",
+            metrics[f"test_exact_{tool}"],
+            baseline=metrics[f"test_exact_{tool}_rules"],
+            goal=None,
+            unit="fraction",
+            seeds=1,
+            command=COMMAND,
+        )
+        for tool in tools
+        if tool != ANSWER and f"test_exact_{tool}" in metrics
     ]
     save("router_tool_calls", rows)
 

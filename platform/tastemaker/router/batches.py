@@ -121,7 +121,8 @@ def _render(turn: Turn) -> str:
     if turn.role == "user":
         return f"<|user|>{lists}{clean_text(turn.text)} {END}"
     if turn.role == "tool":
-        return f"<|tool|>{lists or NOTHING + ' '}{END}"
+        told = clean_text(turn.text) or NOTHING
+        return f"<|tool|>{lists or told + ' '}{END}"
     call = _json(turn)
     return f"{ASSISTANT}<tool_call>\n{call}\n</tool_call>{END}"
 

@@ -5,7 +5,6 @@ from tastemaker.router.draft import Draft, Rows
 from tastemaker.router.tools import BOARD_GET, BOARD_SAVE, COMPLETE, SHOP_ROOM
 
 _QUIET_FRAC = 0.1  # of pictures come without a word
-_TEXT_ONLY_FRAC = 0.2  # of saved boards are not sent back as a list
 
 
 class BoardTurns:
@@ -47,12 +46,14 @@ class BoardTurns:
         else:
             text = draft.words.draw("open_complete" if then else "open", title=title)
         draft.say(text)
-        shown = draft.call(BOARD_GET, {"title": _bare(title)}, kinds.OPENED, self._board())
+        title = _bare(title)
+        empty = f"board '{title}' is empty"
+        shown = draft.call(BOARD_GET, {"title": title}, kinds.OPENED, self._board(), empty)
         draft.searched = None
         if then and shown:
             self._complete(shown, query, kinds.SECOND)
         else:
-            draft.show(sentences.OPENED, shown, sentences.NO_BOARD)
+            draft.show(sentences.OPENED, shown, sentences.EMPTY_BOARD)
 
     def save(self) -> None:
         """The items last shown, onto a board."""
@@ -71,14 +72,12 @@ class BoardTurns:
 
     def saved(self, number: int, title: str, kind: str) -> None:
         """The call that saves a list, and the answer."""
-        draft = self.draft
-        board: Rows = draft.lists[number]
-        if self.rng.random() < 0.3:
-            board = (*self._board(), *board)
-        if self.rng.random() < _TEXT_ONLY_FRAC:
-            board = ()
-        arguments = {"title": _bare(title), "items": f"@{number}"}
-        draft.show(sentences.SAVED, draft.call(BOARD_SAVE, arguments, kind, board), sentences.SAVED)
+        draft, title = self.draft, _bare(title)
+        told = f"saved: board '{title}' has {self.rng.randint(1, 60)} items"
+        draft.call(BOARD_SAVE, {"title": title, "items": f"@{number}"}, kind, (), told)
+        if draft.over:
+            return draft.show("", 0)
+        draft.answer(sentences.SAVED, 0)
 
     def picture(self) -> None:
         """The user's own picture: what is in it, or items like it."""

@@ -25,7 +25,7 @@ class Turn:
 
     Attributes:
         role: user, assistant or tool.
-        text: What a user says.
+        text: What a user says, or a tool in place of a list.
         lists: Item rows by the list's number: a tool's result, or what a user brings.
         name: The tool that the assistant calls.
         arguments: With these arguments.
@@ -61,6 +61,9 @@ class Dialogue:
                 arguments = turn.arguments or {}
                 messages.append(chat.assistant_message(f"c{place}", turn.name, arguments))
             else:
+                if turn.text:
+                    messages.append(chat.told_message(f"c{place - 1}", turn.text))
+                    continue
                 number, rows_ND = next(iter(lists.items()), (1, vectors.items_ND[:0]))
                 messages.append(chat.tool_message(f"c{place - 1}", number, rows_ND))
         return messages

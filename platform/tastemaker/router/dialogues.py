@@ -51,7 +51,8 @@ class _Writer:
         else:
             num_turns = min(self.rng.choice((1, 1, 2, 2, 2, 3, 3, 4)), self.config.turns_max)
             for _ in range(num_turns):
-                self._choose()()
+                if not self.draft.over:
+                    self._choose()()
         return Dialogue(tuple(self.draft.turns), user)
 
     def _choose(self) -> Callable[[], None]:
@@ -76,9 +77,7 @@ class _Writer:
     def _search(self) -> None:
         draft = self.draft
         phrase, _, row = self.phrases.draw()
-        arguments: dict[str, Any] = {"query": phrase}
-        if category := self.lexicon.category_of(phrase):
-            arguments["category"] = category
+        arguments = self._find(phrase)
         price, kind = "", kinds.SEARCHED
         if self.rng.random() < 0.25:
             arguments["max_price"] = draft.number()
@@ -95,6 +94,10 @@ class _Writer:
         shown = draft.call(SEARCH, arguments, kind, draft.near(row))
         draft.searched = arguments
         draft.show(sentences.FOUND, shown)
+
+    def _find(self, phrase: str) -> dict[str, Any]:
+        category = self.lexicon.category_of(phrase)
+        return {"query": phrase} | ({"category": category} if category else {})
 
     def _search_then_like(self, text: str, arguments: dict[str, Any], kind: str, row: int) -> None:
         draft = self.draft
@@ -113,7 +116,7 @@ class _Writer:
     def _search_then_save(self, text: str, arguments: dict[str, Any], kind: str, row: int) -> None:
         title = self.boards.then_save(text)
         shown = self.draft.call(SEARCH, arguments, kind, self.draft.near(row))
-        self.draft.searched = None
+        self.draft.searched = arguments
         if shown:
             self.boards.saved(shown, title, kinds.SECOND)
         else:
@@ -190,7 +193,7 @@ class _Writer:
         self._for_me("outcome", {"outcome": outcome}, kinds.OUTCOME, does=does)
 
     def _for_me(self, name: str, wish: dict[str, Any], kind: str, does: str = "") -> None:
-        draft, row, arguments = self.draft, self.draft.any_row(), dict(wish)
+        draft, row, arguments, phrase = self.draft, self.draft.any_row(), dict(wish), ""
         if self.rng.random() < 0.5:
             phrase, _, row = self.phrases.draw()
             arguments = {"query": phrase, **wish}
@@ -201,6 +204,9 @@ class _Writer:
         draft.say(text)
         shown = draft.call(RECOMMEND, arguments, kind, draft.near(row))
         draft.searched = None
+        if draft.over and "query" in arguments:
+            shown = draft.call(SEARCH, self._find(phrase), kinds.FAULT, draft.near(row))
+            return draft.answer(sentences.FOUND if shown else sentences.NOTHING_FITS, shown)
         draft.show(sentences.SUITS, shown)
 
     def _talk(self) -> None:

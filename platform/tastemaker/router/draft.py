@@ -11,12 +11,19 @@ from tastemaker.router import kinds, sentences
 from tastemaker.router.config import DialoguesConfig
 from tastemaker.router.dialogue_files import Turn
 from tastemaker.router.phrases import Phrases, Shelf
-from tastemaker.router.tools import ANSWER, SIMILAR
+from tastemaker.router.tools import ANSWER, BOARD_GET, BOARD_SAVE, RECOMMEND, SIMILAR
 from tastemaker.router.wordings import Wordings
 
 Rows = tuple[int, ...]
 
+SORRY = {  # what is said after a fault of a tool; FAILED after any other's
+    BOARD_GET: sentences.NO_BOARD,
+    BOARD_SAVE: sentences.NOT_SAVED,
+    RECOMMEND: sentences.UNKNOWN_TASTE,
+}
 _NOTHING_FRAC = 0.04  # of calls find nothing
+_FAULT_FRAC = 0.025  # of calls fail
+_FAULTS_OF_FRAC = 0.08  # of those that need a user, who may be unknown
 _SHORT_FRAC = 0.3  # of turns say "what's" for "what is"
 _UNSEEN_FRAC = 0.15  # of test wordings, where there are unseen ones
 
@@ -51,6 +58,7 @@ class Draft:
         lists: Item rows by the number of the list's handle.
         searched: Arguments of the search last shown, None where something else is.
         picture: Number of the picture last brought, 0 for none.
+        over: A call failed: the dialogue ends, as later turns are not shown faults.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Draft:
         self.lists: dict[int, Rows] = {}
         self.searched: dict[str, Any] | None = None
         self.picture = 0
+        self.over = False
 
     # What the user says
 
@@ -121,14 +130,29 @@ class Draft:
 
     # What the router does
 
-    def call(self, name: str, arguments: dict[str, Any], kind: str, rows: Sequence[int]) -> int:
-        """A call and its result; returns the list's number, 0 where nothing is found."""
+    def call(
+        self, name: str, arguments: dict[str, Any], kind: str, rows: Sequence[int], told: str = ""
+    ) -> int:
+        """A call and its result; returns the list's number, 0 where nothing is found.
+
+        Args:
+            name: Of the tool.
+            arguments: The call's.
+            kind: What it is an answer to.
+            rows: What it finds; none for a result in words.
+            told: These words.
+        """
         unseen, self.words.drew_unseen = self.words.drew_unseen, False
         self.turns.append(
             Turn("assistant", name=name, arguments=arguments, kind=kind, unseen=unseen)
         )
+        if not self.over and self._fails(name):
+            self.over = True
+            what = self.words.draw("faults", tool=name, w=self.phrases.word())
+            self.turns.append(Turn("tool", text=f"error: {what}"))
+            return 0
         if not rows or self.rng.random() < _NOTHING_FRAC:
-            self.turns.append(Turn("tool"))
+            self.turns.append(Turn("tool", text=told))
             return 0
         number = self.add_list(rows)
         self.turns.append(Turn("tool", lists=((number, tuple(rows)),)))
@@ -145,6 +169,9 @@ class Draft:
         """The answer with a list, or that there is none."""
         if shown:
             return self.answer(text, shown)
+        if self.over:
+            sorry = SORRY.get(self.turns[-2].name, sentences.FAILED)
+            return self.answer(sorry, 0, kinds.FAULT)
         self.searched = None
         self.answer(nothing, 0)
 
@@ -152,6 +179,10 @@ class Draft:
         """The answer, which ends the router's part."""
         arguments = {"text": text} | ({"items": f"@{shown}"} if shown else {})
         self.turns.append(Turn("assistant", name=ANSWER, arguments=arguments, kind=kind))
+
+    def _fails(self, name: str) -> bool:
+        frac = _FAULTS_OF_FRAC if name in SORRY else _FAULT_FRAC
+        return not self.config.simple and self.rng.random() < frac
 
     # Lists
 

@@ -12,6 +12,7 @@ from tastemaker.router import keyword_boards as boards
 from tastemaker.router import sentences
 from tastemaker.router.dialogue_files import Turn
 from tastemaker.router.dialogues import recolored
+from tastemaker.router.draft import SORRY
 from tastemaker.router.tools import (
     ANSWER,
     BOARD_GET,
@@ -228,8 +229,14 @@ class KeywordRouter:
     def _after_tool(self, history: Sequence[Turn]) -> Call:
         call, result = history[-2], history[-1]
         asked = next(turn for turn in reversed(history) if turn.role == "user")
+        if result.text.startswith("error"):
+            goods = (call.arguments or {}).get("query", "")
+            if call.name == RECOMMEND and goods:
+                category = self._category(goods)
+                return SEARCH, {"query": goods} | ({"category": category} if category else {})
+            return ANSWER, {"text": SORRY.get(call.name, sentences.FAILED)}
         if not result.lists:
-            quiet = {BOARD_GET: sentences.NO_BOARD, BOARD_SAVE: sentences.SAVED}
+            quiet = {BOARD_GET: sentences.EMPTY_BOARD, BOARD_SAVE: sentences.SAVED}
             return ANSWER, {"text": quiet.get(call.name, sentences.NOTHING_FITS)}
         number, rows = result.lists[0]
         step = re.search(r"\bmore like (.*)$", asked.text)

@@ -105,6 +105,12 @@ def tool_message(call_id: str, number: int, vectors_ND: np.ndarray) -> Message:
     return {"role": "tool", "tool_call_id": call_id, "content": parts}
 
 
+def told_message(call_id: str, text: str) -> Message:
+    """A tool's result in words: that a board is saved, or what was wrong with the call."""
+    content = [{"type": "text", "text": clean_text(text) or NOTHING}]
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
 def parse_handle(handle: str) -> tuple[int, int | None]:
     """Read `@2` or `@2#3`.
 

@@ -7,6 +7,10 @@ FITS_LIST = "These would go well with your items."
 IN_PICTURE = "These are like what is in your picture."
 OPENED = "Here is your board."
 SAVED = "Saved to your board."
+NOT_SAVED = "I could not save that."
+EMPTY_BOARD = "That board is empty."
+UNKNOWN_TASTE = "I do not know your taste yet. What are you looking for?"
+FAILED = "That did not work. Can you say it in another way?"
 NO_BOARD = "I found no board of yours by that name."
 NOTHING_FITS = "I found nothing that fits."
 HELLO = "Hello! What are you looking for?"
@@ -27,6 +31,10 @@ SENTENCES = (
     IN_PICTURE,
     OPENED,
     SAVED,
+    NOT_SAVED,
+    EMPTY_BOARD,
+    UNKNOWN_TASTE,
+    FAILED,
     NO_BOARD,
     NOTHING_FITS,
     HELLO,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tastemaker.router import sentences
 from tastemaker.router.config import DialoguesConfig
 from tastemaker.router.dialogue_files import Dialogue, Turn
 from tastemaker.router.dialogues import make_dialogue
@@ -34,11 +35,26 @@ def test_a_picture_is_shopped_or_matched_by_what_is_said(many: list[Dialogue]) -
 
 def test_a_board_is_saved_from_a_list_and_said_to_be(many: list[Dialogue]) -> None:
     found = list(calls(many, "save a board"))
-    for _, call, answer in found:
-        assert call.name == "board_save"
-        assert answer.arguments is not None
-        assert answer.arguments["text"] == "Saved to your board."
-    assert {"items" in (answer.arguments or {}) for _, _, answer in found} == {True, False}
+    answers = {(answer.arguments or {})["text"] for _, _, answer in found}
+    assert {call.name for _, call, _ in found} == {"board_save"}
+    assert answers == {sentences.SAVED, sentences.NOT_SAVED}
+
+
+def test_after_a_fault_there_is_a_way_on_and_then_the_dialogue_ends(many: list[Dialogue]) -> None:
+    said = set()
+    for dialogue in many:
+        faults = [n for n, turn in enumerate(dialogue.turns) if turn.text.startswith("error")]
+        if not faults:
+            continue
+        failed, following = dialogue.turns[faults[0] - 1], dialogue.turns[faults[0] + 1]
+        said.add((failed.name, following.name))
+        asked = (failed.arguments or {}).get("query")
+        assert following.kind == "after a fault"
+        if following.name == "search_items":
+            assert (following.arguments or {})["query"] == asked
+        assert not any(turn.role == "user" for turn in dialogue.turns[faults[0] :])
+    assert {("recommend", "search_items"), ("recommend", "answer")} <= said
+    assert {("board_get", "answer"), ("search_items", "answer")} <= said
 
 
 def test_titles_hold_no_quotes_and_do_not_end_in_the_word_board(many: list[Dialogue]) -> None:

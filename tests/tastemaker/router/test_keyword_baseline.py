@@ -86,7 +86,9 @@ def test_an_opened_board_is_completed_when_asked() -> None:
     found = Turn("tool", lists=((1, (1, 2)),))
     wanted = ("complete_board", {"items": "@1", "query": "lamp"})
     assert RULES.call([asked, opened, found]) == wanted
-    assert RULES.call([asked, opened, Turn("tool")])[1] == {"text": sentences.NO_BOARD}
+    assert RULES.call([asked, opened, Turn("tool")])[1] == {"text": sentences.EMPTY_BOARD}
+    error = Turn("tool", text="error: no such board")
+    assert RULES.call([asked, opened, error])[1] == {"text": sentences.NO_BOARD}
 
 
 def test_a_result_is_shown_or_followed_up() -> None:
