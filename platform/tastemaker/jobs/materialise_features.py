@@ -7,6 +7,7 @@ parts, and a job that was killed goes on where it stopped; one small file makes 
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,7 +93,10 @@ def apply(home: Home, settings: FeatureConfig, digest: str, staging: Path) -> No
     aside = places.tables_folder(home, f".{staging.name}.db")
     try:
         store = places.open_store(home, settings, f".{staging.name}")
-        store.apply(definitions(places.tables_folder(home, digest)))
+        with warnings.catch_warnings():
+            # Feast's note that on-demand views are slow over whole tables; ours are asked in parts
+            warnings.filterwarnings("ignore", "On demand feature view is an experimental")
+            store.apply(definitions(places.tables_folder(home, digest)))
         aside.rename(registry)
     finally:
         aside.unlink(missing_ok=True)
