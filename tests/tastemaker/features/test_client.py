@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -217,6 +218,40 @@ def test_a_redis_that_lost_everything_is_filled_again(redis: RedisServer, tmp_pa
             redis.start()  # with no request in between that fails
             await until(lambda: metric(client, "tastemaker_feature_refills_total") == 2)
             assert (await read(client, "u06", "s")).history == after.history
+
+    asyncio.run(drill())
+
+
+def test_a_redis_that_hangs_holds_nobody_up(redis: RedisServer, tmp_path: Path) -> None:
+    async def drill() -> None:
+        times = {"check_s": 0.1, "push_wait_s": 10, "redis_timeout_s": 0.2}
+        shop = new_shop(tmp_path, FeatureConfig(online="redis", redis_url=redis.url, **times))
+        shop.materialise()
+        async with client_of(shop) as client:
+            await ready(client)
+            assert redis.process is not None
+            redis.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            many = [client.read("u04", "none", deadline_s=0.05) for _ in range(20)]
+            assert all(found.late for found in await asyncio.gather(*many))
+            assert time.monotonic() - began < 0.5
+            assert not await client.record([replace(SAVE, user_id="u08")])
+            redis.process.send_signal(signal.SIGCONT)
+            await until(lambda: client.staleness_s() == 0)
+            assert (await read(client, "u08")).history[-1][0] == "i01"
+
+    asyncio.run(drill())
+
+
+def test_reads_at_once_do_not_mix_users(shop: Shop) -> None:
+    async def drill() -> None:
+        async with client_of(shop) as client:
+            await ready(client)
+            users = [f"u{n:02d}" for n in range(12) if n != 5] * 20
+            alone = {user: await read(client, user) for user in set(users)}
+            together = await asyncio.gather(*(read(client, user) for user in users))
+            assert all(found.history == alone[found.user_id].history for found in together)
+            assert len({found.history for found in together}) == 11
 
     asyncio.run(drill())
 
