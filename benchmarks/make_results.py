@@ -20,6 +20,9 @@ KEYS = (
 )
 
 
+LOWER_IS_BETTER = ("ms", "s", "MiB", "errors", "of the price")  # units
+
+
 def markdown(folder: Path) -> str:
     """One table a result file; a row that misses its goal says so.
 
@@ -57,7 +60,9 @@ def _verdict(row: dict[str, Any]) -> str:
         return ""
     if row["value"] is None:
         return "**missed** (not measured)"
-    return "met" if row["value"] >= row["goal"] else "**missed**"
+    lower_is_better = row["unit"] in LOWER_IS_BETTER
+    met = row["value"] <= row["goal"] if lower_is_better else row["value"] >= row["goal"]
+    return "met" if met else "**missed**"
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ def row(
         metric: What was measured, on what.
         value: The figure; the mean over seeds.
         baseline: The same of the best baseline, measured in the same run.
-        goal: What was aimed at; higher is better.
+        goal: What was aimed at; higher is better, unless the unit is one of times or costs.
         unit: fraction, tok/s, ...
         seeds: How many.
         command: What anyone runs to get it again.

@@ -14,6 +14,7 @@ from pipelines.components.evaluate_encoder import evaluate_encoder
 from pipelines.components.evaluate_router import evaluate_router
 from pipelines.components.evaluate_sequence import evaluate_sequence
 from pipelines.components.make_dialogues import make_dialogues
+from pipelines.components.materialise_features import materialise_features
 from pipelines.components.precompute_embeddings import precompute_embeddings
 from pipelines.components.simulate_users import simulate_users
 from pipelines.components.train_encoder import train_encoder
@@ -32,6 +33,7 @@ def full_stack(
     precompute_embeddings_settings: str = "",
     build_index_settings: str = "",
     train_sequence_settings: str = "",
+    materialise_features_settings: str = "",
     make_dialogues_settings: str = "",
     train_router_settings: str = "",
 ) -> None:
@@ -47,6 +49,7 @@ def full_stack(
         precompute_embeddings_settings: EmbeddingsConfig.
         build_index_settings: IndexConfig.
         train_sequence_settings: SequenceConfig.
+        materialise_features_settings: FeatureConfig.
         make_dialogues_settings: DialoguesConfig.
         train_router_settings: RouterConfig.
     """
@@ -62,6 +65,11 @@ def full_stack(
     sequence = train_sequence(
         dataset=embedded.output, encoder=encoder.output, settings=train_sequence_settings
     )
+    features = materialise_features(
+        dataset=embedded.output,
+        sequence=sequence.output,
+        settings=materialise_features_settings,
+    )
     dialogues = make_dialogues(
         dataset=embedded.output,
         encoder=encoder.output,
@@ -74,7 +82,9 @@ def full_stack(
         encoder=evaluate_encoder(dataset=embedded.output, encoder=encoder.output).output,
         index=index.output,
         sequence=evaluate_sequence(dataset=embedded.output, sequence=sequence.output).output,
+        features=features.output,
         router=evaluate_router(dialogues=dialogues.output, router=router.output).output,
         environment=environment,
+        features_settings=materialise_features_settings,
     )
     live.set_caching_options(False)  # it sets a pointer: another run may have moved it since

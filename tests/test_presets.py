@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.core.config import PRESETS, load_preset, parse
 from tastemaker.core.errors import ConfigError
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of, resolve
@@ -17,7 +18,8 @@ INVALID = sorted((Path(__file__).parent / "presets" / "invalid").glob("*.yaml"))
 @pytest.mark.parametrize("preset", SHIPPED, ids=str)
 def test_shipped_preset_loads(preset: Path) -> None:
     family, name = preset.parts
-    config = FullStackConfig if family == "full_stack" else config_of(BY_FAMILY[family])
+    others = {"full_stack": FullStackConfig, "assistant": GatewayConfig}
+    config = others.get(family) or config_of(BY_FAMILY[family])
     load_preset(config, family, name)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tastemaker.assistant import key_commands
 from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 pipeline = typer.Typer(help="Run and compile pipelines.", no_args_is_help=True)
 app.add_typer(pipeline, name="pipeline")
+app.add_typer(key_commands.app, name="key")
 
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
@@ -65,11 +67,24 @@ def up(
     port: Port = 8400,
     environment: str = "local",
     foreground: bool = typer.Option(False, help="Stay until Ctrl-C."),
+    preset: str = typer.Option("default", help="Of the assistant: limits, identity, providers."),
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Start every server of an environment and wait until all are healthy."""
+    from tastemaker.assistant.settings import GatewayConfig
+    from tastemaker.core.config import load_preset, to_settings
     from tastemaker.serving import supervisor
 
-    supervisor.up(Home.open(), environment=environment, port=port, background=not foreground)
+    if not 1 <= port <= 65_531:
+        raise ConfigError(f"port={port}: five ports from it on are used, so 1 to 65531")
+    settings = to_settings(load_preset(GatewayConfig, "assistant", preset, overrides))
+    supervisor.up(
+        Home.open(),
+        environment=environment,
+        port=port,
+        background=not foreground,
+        settings=settings,
+    )
 
 
 @app.command()
@@ -107,7 +122,7 @@ def ask(
 
 def _add_step(step: str, work: Callable[..., str]) -> None:
     """Offer a step of the chain as a verb: `tastemaker train-encoder tiny --dataset D`."""
-    parameters = [p for p in inspect.signature(work).parameters if p != "settings"]
+    parameters = [p for p in inspect.signature(work).parameters if not p.endswith("settings")]
 
     def verb(**given: Any) -> None:
         from tastemaker.core.config import load_preset, to_settings
@@ -115,8 +130,9 @@ def _add_step(step: str, work: Callable[..., str]) -> None:
 
         preset, overrides = given.pop("preset", None), given.pop("overrides", [])
         if preset is not None:
-            family = full_stack.STEPS[step][0]
-            config = load_preset(full_stack.config_of(step), family, preset, overrides)
+            of_step = step if step in full_stack.STEPS else "materialise_features"
+            family = full_stack.STEPS[of_step][0]
+            config = load_preset(full_stack.config_of(of_step), family, preset, overrides)
             given["settings"] = to_settings(config)
         typer.echo(work(**given))
 
@@ -146,7 +162,8 @@ def _add_steps() -> None:
     from tastemaker.jobs import steps
 
     names = ["curate", "simulate_users", "train_encoder", "precompute_embeddings", "build_index"]
-    names += ["train_sequence", "make_dialogues", "train_router"]
+    names += ["train_sequence", "materialise_features", "make_dialogues", "train_router"]
+    names += ["collect_events", "make_training_set"]
     names += ["evaluate_encoder", "evaluate_sequence", "evaluate_router", "deploy"]
     for name in names:
         _add_step(name, getattr(steps, name))

@@ -30,6 +30,13 @@ def test_a_miss_is_reported_as_a_miss(tmp_path: Path) -> None:
     assert "| met |" in lines[1]
 
 
+def test_of_times_the_lower_one_is_better(tmp_path: Path) -> None:
+    rows = [{**ROW, "unit": "ms", "goal": 10, "value": value} for value in (11, 9)]
+    (tmp_path / "a.json").write_text(json.dumps({"rows": rows}))
+    lines = [line for line in markdown(tmp_path).splitlines() if line.startswith("| m ")]
+    assert ["**missed**" in line for line in lines] == [True, False]
+
+
 def test_a_goal_without_a_figure_is_a_miss(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"rows": [{**ROW, "value": None}]}))
     assert "**missed** (not measured)" in markdown(tmp_path)

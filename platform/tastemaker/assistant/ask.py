@@ -40,7 +40,8 @@ def ask(question: str, user: str | None = None, url: str = "http://127.0.0.1:840
         f"{step['tool']} {step['ms'] + step['router_ms']:.0f} ms" for step in ours["steps"]
     )
     tokens = ours["tokens"]
-    spent = f"{ours['ms']:.0f} ms, {tokens['prompt']}+{tokens['completion']} tokens"
+    spent = f"{ours['ms']:.0f} ms, {tokens['prompt']}+{tokens['completion']} tokens, "
+    spent += f"{ours['cents']:.4f} cents"
     console.print(f"{tools}  ({spent})", style="dim", markup=False, highlight=False)
 
 

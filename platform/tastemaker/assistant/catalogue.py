@@ -4,14 +4,17 @@ What is shown of an item (title, price, category) and its vector are held in mem
 read from the dataset version's table one at a time.
 """
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
+from tastemaker.assistant.conversation import ItemList
 from tastemaker.core.errors import NotFound
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, load_dataset
@@ -20,6 +23,7 @@ from tastemaker.promotion.environment import get_live
 
 _COLUMNS = ("item_id", "title", "text", "category", "attributes", "price")
 _MAX_NAME_WORDS = 4
+_WORD = re.compile(r"[^\W_]{2,}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,45 @@ class Catalogue:
         found_ND: np.ndarray = self.vectors_ND[[self.place[item_id] for item_id in item_ids]]
         return found_ND
 
+    def describe(self, item_id: str) -> str:
+        """A few words on an item, for a router that reads no vectors; "" for an unknown one."""
+        if item_id not in self.place:
+            return ""
+        item = self.items[self.place[item_id]]
+        price = "" if item.price is None else f"{item.price:g}"
+        return "; ".join(part for part in (item.title, item.category, price) if part)
+
+    def by_words(self, text: str, k: int) -> ItemList:
+        """Items whose title, category and attributes hold the rarest words of a text.
+
+        It needs no model: what is shown when the search itself is down.
+
+        Args:
+            text: A question; its words that the catalogue does not hold count nothing.
+            k: How many, >= 1.
+
+        Returns:
+            Best first, fewer than k or none where few or no words are known.
+        """
+        scores: Counter[int] = Counter()
+        for word in set(_words(text)):
+            held = self._holding.get(word) or self._holding.get(word.removesuffix("s")) or []
+            for place in held:
+                scores[place] += np.log(len(self.items) / len(held)) + 0.01
+        best = sorted(scores.items(), key=lambda row: (-row[1], row[0]))[:k]
+        ids = tuple(self.items[place].item_id for place, _ in best)
+        return ItemList(ids, self.vectors(ids), tuple(float(score) for _, score in best))
+
+    @cached_property
+    def _holding(self) -> dict[str, list[int]]:
+        """Places of the items by each word that they hold."""
+        holding: dict[str, list[int]] = defaultdict(list)
+        for place, item in enumerate(self.items):
+            text = " ".join([item.title, item.category, *item.attributes.values()])
+            for word in set(_words(text)):
+                holding[word].append(place)
+        return dict(holding)
+
     def category(self, word: str) -> str | None:
         """The category that a word names, whatever its case and its plural; None for no such."""
         folded = word.strip().casefold()
@@ -125,6 +168,10 @@ class Catalogue:
                 if named := self.category(" ".join(words[start : start + length])):
                     return named
         return None
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
 
 
 def shown(item: Item, score: float | None = None) -> dict[str, Any]:

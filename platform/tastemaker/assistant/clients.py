@@ -1,8 +1,9 @@
-"""Clients of the four servers behind the assistant: three KServe v1 models and the router."""
+"""Clients of the three KServe v1 models behind the assistant."""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from tastemaker.core.errors import ServiceError, SpaceMismatch
 
-_READY_TIMEOUT_S = 1.5  # of all four at once; whoever asks us waits not much longer
+_READY_TIMEOUT_S = 1.5  # of all at once; whoever asks us waits not much longer
 
 
 class ServiceDown(ServiceError):
@@ -80,77 +81,6 @@ class ModelClient:
 
 
 @dataclass(frozen=True)
-class RouterReply:
-    """What the router said in one step.
-
-    Attributes:
-        message: The assistant message, as the OpenAI API gives it.
-        prompt_tokens: Tokens read.
-        completion_tokens: Tokens written.
-    """
-
-    message: Mapping[str, Any]
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class RouterClient:
-    """The router LLM behind an OpenAI chat endpoint.
-
-    Args:
-        url: Base address, without a path.
-        http: The connection pool to use.
-        model: The name that it is served under.
-    """
-
-    name = "router"
-
-    def __init__(self, url: str, http: httpx.AsyncClient, model: str = "router") -> None:
-        self.url, self.http, self.model = url.rstrip("/"), http, model
-
-    async def complete(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]],
-        *,
-        max_tokens: int,
-        timeout_s: float,
-    ) -> RouterReply:
-        """One step, greedy.
-
-        Args:
-            messages: OpenAI messages; content parts may hold vectors.
-            tools: OpenAI tool schemas.
-            max_tokens: Longest reply, in tokens.
-            timeout_s: Longest wait, > 0.
-
-        Raises:
-            ServiceDown: No answer, a server error, or a reply of another form.
-            RequestRefused: The server says that the messages are wrong.
-        """
-        body = {
-            "model": self.model,
-            "messages": list(messages),
-            "tools": list(tools),
-            "tool_choice": "auto",
-            "temperature": 0,
-            "max_tokens": max_tokens,
-        }
-        reply = await _post(self, "/v1/chat/completions", body, timeout_s)
-        try:
-            message, usage = reply["choices"][0]["message"], reply.get("usage") or {}
-        except (KeyError, IndexError, TypeError):
-            raise ServiceDown(self.name, self.url, "its reply holds no message") from None
-        return RouterReply(
-            message, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-        )
-
-    async def ready(self) -> str:
-        """An empty string when the server is ready, else why not."""
-        return await _ready(self.http, f"{self.url}/health")
-
-
-@dataclass(frozen=True)
 class Prediction:
     """What the recommender says of a user.
 
@@ -164,11 +94,10 @@ class Prediction:
 
 
 class Upstreams:
-    """The four servers, with replies checked and typed.
+    """The model servers, with replies checked and typed.
 
     Args:
         encoder, retrieval, recommender: The KServe models.
-        router: The LLM.
         space: Embedding space that the catalogue's vectors are in.
     """
 
@@ -177,12 +106,11 @@ class Upstreams:
         encoder: ModelClient,
         retrieval: ModelClient,
         recommender: ModelClient,
-        router: RouterClient,
         *,
         space: str,
     ) -> None:
         self.encoder, self.retrieval, self.recommender = encoder, retrieval, recommender
-        self.router, self.space = router, space
+        self.space = space
 
     async def embed(self, instance: Mapping[str, str], *, timeout_s: float) -> np.ndarray:
         """Vector (D,) of `{"text": ...}` or `{"image": base64}`, float32, unit norm.
@@ -200,7 +128,8 @@ class Upstreams:
         reply = await self.encoder.predict_all(instances, timeout_s=timeout_s)
         if reply.get("space", self.space) != self.space:
             raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
-        vectors_ND = np.asarray(reply["predictions"], np.float32)
+        with _form(self.encoder):
+            vectors_ND = np.asarray(reply["predictions"], np.float32)
         return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
     async def search(
@@ -235,28 +164,39 @@ class Upstreams:
             common["max_price"] = max_price
         instances = [{"vector": vector_D.tolist(), **common} for vector_D in vectors_ND]
         reply = await self.retrieval.predict_all(instances, timeout_s=timeout_s)
-        return [
-            [(row["item_id"], float(row["score"])) for row in rows] for rows in reply["predictions"]
-        ]
+        with _form(self.retrieval):
+            return [_scored(rows) for rows in reply["predictions"]]
 
     async def recommend(self, who: Mapping[str, Any], *, k: int, timeout_s: float) -> Prediction:
-        """Embedding and candidates of `{"user_id": ...}` or `{"events": [...]}`."""
+        """Embedding and candidates of `{"events": [...]}`."""
         reply = await self.recommender.predict({**who, "k": k}, timeout_s=timeout_s)
-        found = reply["predictions"][0]
-        items = tuple((row["item_id"], float(row["score"])) for row in found["items"])
-        user_U = np.asarray(found["user_embedding"], np.float32)
-        return Prediction(user_U, items)
+        with _form(self.recommender):
+            found = reply["predictions"][0]
+            user_U = np.asarray(found["user_embedding"], np.float32)
+            return Prediction(user_U, tuple(_scored(found["items"])))
 
     async def readiness(self) -> dict[str, str]:
         """By service, an empty string when it is ready, else why not."""
-        clients: list[ModelClient | RouterClient] = [self.encoder, self.retrieval]
-        clients += [self.recommender, self.router]
+        clients = [self.encoder, self.retrieval, self.recommender]
         found = await asyncio.gather(*(client.ready() for client in clients))
         return {client.name: why for client, why in zip(clients, found, strict=True)}
 
 
+def _scored(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
+    return [(str(row["item_id"]), float(row["score"])) for row in rows]
+
+
+@contextmanager
+def _form(client: ModelClient) -> Iterator[None]:
+    """A reply that cannot be read is the server's fault."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise ServiceDown(client.name, client.url, "its reply has another form") from None
+
+
 async def _post(
-    to: ModelClient | RouterClient, path: str, body: Mapping[str, Any], timeout_s: float
+    to: ModelClient, path: str, body: Mapping[str, Any], timeout_s: float
 ) -> dict[str, Any]:
     service, url, start = to.name, to.url, time.monotonic()
     try:

@@ -1,14 +1,11 @@
-"""Conversations: what was said, and the item lists that `@1`, `@2`, ... stand for.
+"""What a conversation is made of: its turns, and the item lists that `@1`, `@2`, ... stand for.
 
 A client sends the history with each request, as text. The lists and tool calls behind that text
-stay here, in memory: bounded in number, and gone after a while without a word.
+are kept by the server (`conversation_store`); what of both counts is decided here.
 """
 
-import time
-import uuid
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +42,7 @@ class Turn:
         lists: The lists that appeared in it, in order.
         shown: Place in `lists` of the list that was shown, None for none.
         liked: Id of the item that the user clicked to ask it, empty for none.
+        turn_id: Its record's, empty for a turn that only the client remembers.
     """
 
     question: str
@@ -52,55 +50,7 @@ class Turn:
     lists: tuple[ItemList, ...] = ()
     shown: int | None = None
     liked: str = ""
-
-
-@dataclass
-class Conversation:
-    """The turns of one conversation, and when it was last used (seconds, monotonic)."""
-
-    conversation_id: str
-    turns: tuple[Turn, ...] = ()
-    used_s: float = 0.0
-
-
-@dataclass
-class Conversations:
-    """A bounded store of conversations that forgets the idle ones.
-
-    Args:
-        max_conversations: The longest idle is dropped above this number.
-        idle_s: A conversation is forgotten after so many seconds without a turn.
-        clock: Seconds, monotonic.
-    """
-
-    max_conversations: int = 1000
-    idle_s: float = 3600.0
-    clock: Callable[[], float] = time.monotonic
-    _held: OrderedDict[str, Conversation] = field(default_factory=OrderedDict)
-
-    def get(self, conversation_id: str | None) -> Conversation | None:
-        """The conversation of an id; None when it is new or forgotten."""
-        self._forget()
-        return self._held.get(conversation_id) if conversation_id else None
-
-    def new(self) -> Conversation:
-        """A conversation that is stored with its first turn."""
-        return Conversation(uuid.uuid4().hex)
-
-    def put(self, conversation_id: str, turns: Sequence[Turn]) -> None:
-        """Store the turns of a conversation, replacing earlier ones."""
-        self._held[conversation_id] = Conversation(conversation_id, tuple(turns), self.clock())
-        self._held.move_to_end(conversation_id)
-        while len(self._held) > self.max_conversations:
-            self._held.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def _forget(self) -> None:
-        oldest = self.clock() - self.idle_s
-        while self._held and next(iter(self._held.values())).used_s < oldest:
-            self._held.popitem(last=False)
+    turn_id: str = ""
 
 
 def known_turns(turns: Sequence[Turn], asked: Sequence[str]) -> tuple[tuple[Turn, ...], int]:

@@ -1,10 +1,11 @@
 """Forgetting a user: everywhere, in an order in which a crash half way is safe to repeat."""
 
 import asyncio
-from typing import Any
+
+from tastemaker.assistant.services import Services
 
 
-async def forget_user(services: Any, user_id: str) -> dict[str, int]:
+async def forget_user(services: Services, user_id: str) -> dict[str, int]:
     """Delete all that is kept of a user.
 
     Each store deletes its part in one transaction, and deleting what is gone changes nothing, so

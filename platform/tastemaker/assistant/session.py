@@ -1,139 +1,290 @@
-"""From a request to a question: history, the user's pictures, a click, and back into the store."""
+"""Answers requests: reads what is known, runs the loop, keeps what came of it.
 
-from collections.abc import AsyncIterator, Sequence
+Order matters where something can break off: a turn's record and its money are stored before its
+reply is given; what the user was shown follows in the background, from a durable log.
+"""
+
+import asyncio
+import math
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
+from tastemaker.assistant import accounting
+from tastemaker.assistant.asked import Asked
+from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
-from tastemaker.assistant.chat import Asked, BadRequest, reply
-from tastemaker.assistant.clients import RequestRefused, Upstreams
-from tastemaker.assistant.conversation import (
-    Conversations,
-    ItemList,
-    Turn,
-    carried_over,
-    known_turns,
-)
-from tastemaker.assistant.loop import Assistant
+from tastemaker.assistant.conversation_store import Conversation, Conversations
+from tastemaker.assistant.identity import Caller
+from tastemaker.assistant.ledger import Attempt, Entry, Ledger
+from tastemaker.assistant.loop import NATIVE, Assistant
+from tastemaker.assistant.metrics import Metrics
+from tastemaker.assistant.question import Questions
+from tastemaker.assistant.reply import Reply, shown_items, step_body
 from tastemaker.assistant.settings import AssistantConfig
-from tastemaker.assistant.turn import Answer, Call, Question, Step
-from tastemaker.router import messages as codec
+from tastemaker.assistant.tracing import Tracing, TurnTrace
+from tastemaker.assistant.turn import Answer, Question, Step
+from tastemaker.data import event_log
+from tastemaker.data.event_log import LiveEvent
+from tastemaker.features.client import FeatureClient
+from tastemaker.features.signals import Signals
+
+_MAX_LOCKS = 10_000
+_LATE = "What is known of you is not available right now: answered without it."
 
 
+@dataclass
 class Session:
-    """Answers requests and remembers what they were about.
+    """Answers requests and keeps what they were about.
 
     Args:
         catalogue: Items and vectors.
         assistant: The loop.
-        upstreams: The servers.
-        conversations: The store.
+        conversations: The store of turns.
+        features: What is known of users; takes what they were shown.
+        boards: The users' boards.
+        ledger: What turns cost.
+        metrics, tracing: What is seen of them.
         config: Limits.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        assistant: Assistant,
-        upstreams: Upstreams,
-        conversations: Conversations,
-        config: AssistantConfig,
-    ) -> None:
-        self.catalogue, self.assistant, self.upstreams = catalogue, assistant, upstreams
-        self.conversations, self.config = conversations, config
+    catalogue: Catalogue
+    assistant: Assistant
+    conversations: Conversations
+    features: FeatureClient
+    boards: BoardStore
+    ledger: Ledger
+    metrics: Metrics
+    tracing: Tracing
+    config: AssistantConfig
+    _locks: OrderedDict[str, asyncio.Lock] = field(default_factory=OrderedDict)
+    _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
-    async def answer(self, asked: Asked) -> AsyncIterator[Step | dict[str, Any]]:
+    def __post_init__(self) -> None:
+        self.questions = Questions(
+            self.catalogue, self.assistant.upstreams, self.boards, self.config
+        )
+
+    async def answer(
+        self, asked: Asked, caller: Caller, max_cents: float = math.inf
+    ) -> AsyncGenerator[Step | Reply, None]:
         """Answer one request.
 
+        Args:
+            asked: The request.
+            caller: Who sent it.
+            max_cents: What they may still spend.
+
         Yields:
-            Each step as it is done, then the reply's body.
+            Each step as it is done, then the reply. When the caller leaves in between, what was
+            done is recorded, and the conversation goes on from the turn before.
 
         Raises:
-            BadRequest: A picture that cannot be read, or an unknown item clicked.
-            ServiceDown: A server that the turn needs is not available.
+            BadRequest: A picture that cannot be read, an unknown item clicked, an empty board.
+            NotFound: No such board of this user.
         """
+        held = await asyncio.to_thread(self.conversations.get, asked.conversation, asked.user)
         notices = list(asked.notices)
-        held = self.conversations.get(asked.conversation)
         if asked.conversation and held is None:
             notices.append("This conversation was forgotten: a new one began.")
-        conversation = held or self.conversations.new()
-        history = _history(conversation.turns, asked.earlier)
-        question = await self._question(asked, history)
-        async for event in self.assistant.answer(question):
-            if isinstance(event, Answer):
-                turns = (*question.history, event.turn)
-                self.conversations.put(conversation.conversation_id, turns)
-                yield reply(
-                    event,
-                    self.catalogue,
-                    conversation=conversation.conversation_id,
-                    notices=tuple(notices),
-                )
-            else:
+        conversation = held or self.conversations.new(asked.user)
+        async with self._lock(conversation.conversation_id):
+            if held is not None:  # another turn may have ended while we waited
+                held = self.conversations.get(asked.conversation, asked.user)
+                conversation = held or conversation
+            turn = _Turn(self, conversation, caller, replace(asked, notices=tuple(notices)))
+            async for event in turn.run(max_cents):
                 yield event
 
-    async def _question(self, asked: Asked, history: tuple[Turn, ...]) -> Question:
-        clicked = [turn.liked for turn in history if turn.liked]
-        shown, brought = carried_over(
-            history, max_turns=self.config.max_turns, max_lists=self.config.max_lists
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something off the path; `close` waits for it."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def close(self) -> None:
+        """Wait for what is under way in the background."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _lock(self, conversation_id: str) -> asyncio.Lock:
+        lock = self._locks.setdefault(conversation_id, asyncio.Lock())
+        self._locks.move_to_end(conversation_id)
+        if len(self._locks) > _MAX_LOCKS:
+            self._locks.popitem(last=False)
+        return lock
+
+
+class _Turn:
+    """One request on its way to a reply."""
+
+    def __init__(
+        self, session: Session, conversation: Conversation, caller: Caller, asked: Asked
+    ) -> None:
+        self.session, self.conversation = session, conversation
+        self.caller, self.asked = caller, asked
+        self.turn_id, self.start = uuid.uuid4().hex, time.monotonic()
+        self.steps: list[Step] = []
+        self.attempts: list[Attempt] = []
+
+    async def run(self, max_cents: float) -> AsyncGenerator[Step | Reply, None]:
+        session, asked = self.session, self.asked
+        headers = {"traceparent": asked.traceparent} if asked.traceparent else {}
+        trace = session.tracing.turn(headers)
+        session.metrics.running.inc()
+        status = "failed"
+        try:
+            question = await self._question(trace, max_cents)
+            async for event in session.assistant.answer(question, trace, self.attempts):
+                if isinstance(event, Step):
+                    self.steps.append(event)
+                    yield event
+                    continue
+                entries = self._entries()
+                reply = self._reply(event, trace, entries)
+                if event.degraded:
+                    session.metrics.degraded.inc()
+                await asyncio.to_thread(self._store, question, event, reply, entries)
+                self._follow_up(question, reply)
+                status = "done"
+                yield reply
+        except (asyncio.CancelledError, GeneratorExit):
+            if status != "done":
+                status = "cancelled"
+                self._store_broken_off(trace)
+            raise
+        finally:
+            session.metrics.running.dec()
+            self._observe(status, trace)
+
+    async def _question(self, trace: TurnTrace, max_cents: float) -> Question:
+        session, asked = self.session, self.asked
+        with trace.part("features"):
+            signals = await session.features.read(
+                asked.user, self.conversation.conversation_id, deadline_s=session.config.features_s
+            )
+        signals = await asyncio.to_thread(self._with_the_log, signals)
+        notices = [*asked.notices, *self._notices(signals)]
+        with trace.part("question"):
+            return await session.questions.make(
+                replace(asked, notices=tuple(notices)),
+                self.conversation.turns,
+                signals,
+                caller=self.caller,
+                max_cents=max_cents,
+            )
+
+    def _with_the_log(self, signals: Signals) -> Signals:
+        """Where the features have no history, what the log of this assistant itself holds."""
+        engine, user_id = self.session.features.engine, self.asked.user
+        if signals.history or (user_id is None and signals.session.items):
+            return signals
+        if user_id is not None:
+            found = event_log.of_user(engine, user_id)
+        else:
+            found = event_log.of_session(engine, self.conversation.conversation_id)
+        history = tuple((event.item_id, event.action, event.time_ms) for event in found)
+        return replace(signals, history=history)
+
+    def _notices(self, signals: Signals) -> list[str]:
+        if signals.late and self.asked.user:
+            return [_LATE]
+        if self.asked.user and not signals.history:
+            return [f"Nothing is known of user {self.asked.user!r} yet: answered as for a new one."]
+        return []
+
+    def _reply(self, answer: Answer, trace: TurnTrace, entries: list[Entry]) -> Reply:
+        items = shown_items(answer, self.session.catalogue)
+        return replace(
+            self._record(trace, entries),
+            text=answer.text,
+            items=items,
+            notices=answer.notices,
+            board=answer.board,
+            status="done",
         )
-        lists = [items for turn in shown for items in turn.lists]
-        new = list(brought)
-        if asked.images:
-            new.append(await self._pictures(asked.images))
-        call, said = None, ""
-        if asked.similar_to is not None:
-            place = _place(asked.similar_to, [*lists, *new])
-            if place is None:
-                new.append(self._single(asked.similar_to))
-                place = (len(lists) + len(new), 1)
-            call = Call("similar_items", {"item": f"@{place[0]}#{place[1]}"})
-            said = f"more like #{place[1]}"
-            clicked.append(asked.similar_to)
-        events = [{"item_id": item_id, "action": "closeup"} for item_id in clicked]
-        return Question(
-            text=asked.question,
-            history=shown,
-            user={"user_id": asked.user} if asked.user else {"events": events},
-            brought=tuple(new),
-            first_call=call,
-            liked=asked.similar_to or "",
-            said=said,
+
+    def _record(self, trace: TurnTrace, entries: list[Entry]) -> Reply:
+        """What is told of the turn whatever came of it."""
+        return Reply(
+            id=self.turn_id,
+            created=int(time.time()),
+            conversation=self.conversation.conversation_id,
+            question=self.asked.question,
+            text="",
+            items=(),
+            steps=tuple(step_body(step) for step in self.steps),
+            prompt_tokens=sum(step.prompt_tokens for step in self.steps),
+            completion_tokens=sum(step.completion_tokens for step in self.steps),
+            ms=round((time.monotonic() - self.start) * 1000, 1),
+            cents=round(sum(entry.cents for entry in entries), 6),
+            notices=(),
+            trace=trace.trace_id,
+            status="cancelled",
         )
 
-    async def _pictures(self, images: Sequence[str]) -> ItemList:
-        vectors = []
-        for image in images:
-            try:
-                vector_D = await self.upstreams.embed(
-                    {"image": image}, timeout_s=self.config.budget_s
-                )
-            except RequestRefused as refused:
-                raise BadRequest(f"image_url: {refused.reason}", "messages") from None
-            vectors.append(vector_D)
-        return ItemList((None,) * len(vectors), np.stack(vectors))
+    def _entries(self) -> list[Entry]:
+        return accounting.entries(
+            self.session.ledger,
+            self.attempts,
+            self.steps,
+            self.turn_id,
+            conversation_id=self.conversation.conversation_id,
+            caller=self.caller.name,
+            user_id=self.asked.user,
+        )
 
-    def _single(self, item_id: str) -> ItemList:
-        if item_id not in self.catalogue.place:
-            raise BadRequest(f"similar_to: no item {item_id!r}", "tastemaker.similar_to")
-        return ItemList((item_id,), self.catalogue.vectors([item_id]))
+    def _store(
+        self, question: Question, answer: Answer, reply: Reply, entries: list[Entry]
+    ) -> None:
+        turn = replace(answer.turn, turn_id=self.turn_id)
+        self.session.conversations.put(self.conversation, question.history, turn, reply.record())
+        self.session.ledger.record_turn(entries)
+
+    def _store_broken_off(self, trace: TurnTrace) -> None:
+        entries = self._entries()
+        record = self._record(trace, entries).record()
+        store = self.session.conversations
+        store.put(self.conversation, self.conversation.turns, None, record)
+        self.session.ledger.record_turn(entries)
+
+    def _follow_up(self, question: Question, reply: Reply) -> None:
+        """What the user was shown and clicked, as events."""
+        shown = [("impression", str(item["item_id"])) for item in reply.items]
+        clicked = [("closeup", question.liked)] if question.liked else []
+        events = [self._event(action, item_id) for action, item_id in [*clicked, *shown]]
+        if events:
+            self.session.later(self.session.features.record(events))
+
+    def _event(self, action: str, item_id: str) -> LiveEvent:
+        return LiveEvent(
+            user_id=self.asked.user,
+            session_id=self.conversation.conversation_id,
+            item_id=item_id,
+            action=action,
+            surface="assistant",
+            time_ms=int(time.time() * 1000),
+        )
+
+    def _observe(self, status: str, trace: TurnTrace) -> None:
+        metrics, seconds = self.session.metrics, time.monotonic() - self.start
+        away_s = sum(step.ms + step.router_ms for step in self.steps) / 1000
+        metrics.turns.labels(status).inc()
+        metrics.turn_s.observe(seconds)
+        metrics.overhead_s.observe(max(0.0, seconds - away_s))
+        metrics.cents.inc(sum(step.cents for step in self.steps))
+        for step in self.steps:
+            metrics.tool_s.labels(_tool_label(step.tool), str(not step.error)).observe(
+                step.ms / 1000
+            )
+            if step.backend:
+                metrics.tokens.labels(step.backend, "prompt").inc(step.prompt_tokens)
+                metrics.tokens.labels(step.backend, "completion").inc(step.completion_tokens)
+        trace.end(status, {"turn.steps": len(self.steps), "turn.id": self.turn_id})
 
 
-def _history(turns: Sequence[Turn], earlier: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
-    """The stored turns that still hold, then what only the client remembers, as plain text."""
-    known, num_covered = known_turns(turns, [question for question, _ in earlier])
-    return (*known, *(_plain(*pair) for pair in earlier[num_covered:]))
-
-
-def _plain(question: str, answer: str) -> Turn:
-    said = {"role": "assistant", "content": codec.clean_text(answer)}
-    return Turn(question, (codec.user_message(question), said))
-
-
-def _place(item_id: str, lists: Sequence[ItemList]) -> tuple[int, int] | None:
-    """Number of the latest list that holds an item, and its place there, both from 1."""
-    for number in range(len(lists), 0, -1):
-        if item_id in lists[number - 1].item_ids:
-            return number, lists[number - 1].item_ids.index(item_id) + 1
-    return None
+def _tool_label(tool: str) -> str:
+    """A metric's label: names that a router made up must not become series."""
+    return tool if tool in NATIVE else "other"

@@ -1,7 +1,8 @@
 """What a turn is made of: the question, the router's calls, the steps, the answer."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tastemaker.assistant.conversation import ItemList, Turn
@@ -27,6 +28,11 @@ class Step:
         num_items: Items found.
         list: Handle of the list, empty for none.
         error: What was wrong with the call, empty for nothing.
+        backend: Which router decided on it, empty for a step of the page's.
+        prompt_tokens, completion_tokens: What that decision took. Calls that one decision made
+            at once carry them on the first.
+        cents: Of the decision and of the tool.
+        charged_cents: Of these, what a tool asks for itself (one that an operator added).
     """
 
     tool: str
@@ -36,6 +42,11 @@ class Step:
     num_items: int = 0
     list: str = ""
     error: str = ""
+    backend: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cents: float = 0.0
+    charged_cents: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,10 @@ class Answer:
         handle: That list's handle.
         turn: What to remember of the turn.
         steps: All steps, the answer's own included.
-        prompt_tokens, completion_tokens: Of all router steps.
         notices: What the user should be told besides.
         ms: Milliseconds of the whole turn.
+        board: Title of the board that was saved or opened, empty for none.
+        degraded: Whether a part was down and something less was done instead.
     """
 
     text: str
@@ -58,10 +70,10 @@ class Answer:
     handle: str
     turn: Turn
     steps: tuple[Step, ...]
-    prompt_tokens: int
-    completion_tokens: int
     notices: tuple[str, ...]
     ms: float
+    board: str = ""
+    degraded: bool = False
 
 
 @dataclass
@@ -72,17 +84,28 @@ class Question:
         text: The user's words, as the client sent them.
         said: What the router reads instead, where a click says more than the words.
         history: Turns that the router is shown, oldest first.
-        user: A recommender instance: `{"user_id": ...}` or `{"events": [...]}`.
-        brought: Lists that come with the question (the user's pictures, items carried over from
-            a longer history); they get the next handles.
+        user_id: Who asks, None for a guest.
+        caller: With whose rights tools are called; None for nobody's but the assistant's own.
+        events: What the user did, oldest first, as `{"item_id", "action"}`: the recommender's
+            input.
+        signals: What else is known of the user (`features.signals.Signals`), None for nothing.
+        brought: Lists that come with the question (the user's pictures, a board, items carried
+            over from a longer history); they get the next handles.
         first_call: A call that the page asks for, carried out before the router is asked.
         liked: Id of the item that was clicked to ask it, empty for none.
+        notices: What the user should be told whatever the answer is.
+        max_cents: What the caller may still spend today.
     """
 
     text: str
     history: tuple[Turn, ...] = ()
-    user: Mapping[str, Any] = field(default_factory=lambda: {"events": []})
+    user_id: str | None = None
+    caller: Any = None
+    events: tuple[Mapping[str, str], ...] = ()
+    signals: Any = None
     brought: tuple[ItemList, ...] = ()
     first_call: Call | None = None
     liked: str = ""
     said: str = ""
+    notices: tuple[str, ...] = ()
+    max_cents: float = math.inf

@@ -6,6 +6,8 @@ bundles/<digest>/              trained models and indexes
 evaluations/<digest>/          metrics and reports of bundles
 environments/<env>/<model>.yaml  which bundle is live where
 checkpoints/                   of jobs under way
+features/                      of users and items, offline and online
+run/                           what is served: logs, traces, the operational database
 tmp/                           half-written things; swept at the next start
 """
 
@@ -59,6 +61,11 @@ class Home:
         path = self.root.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    def database(self) -> str:
+        """URL of the operational database: `TASTEMAKER_DATABASE`, else a file in the home."""
+        url = os.environ.get("TASTEMAKER_DATABASE", "")
+        return url or f"sqlite:///{self.path('run', 'assistant.db')}"
 
     def require_space(self, num_bytes: int = MIN_FREE_BYTES) -> None:
         """Refuse to start work that the disk has no room for.

@@ -31,6 +31,7 @@ STEPS = {
     ),
     "build_index": ("index", "tastemaker.retrieval.index:IndexConfig"),
     "train_sequence": ("sequence", "tastemaker.sequence.config:SequenceConfig"),
+    "materialise_features": ("features", "tastemaker.features.config:FeatureConfig"),
     "make_dialogues": ("dialogues", "tastemaker.router.config:DialoguesConfig"),
     "train_router": ("router", "tastemaker.router.config:RouterConfig"),
 }
@@ -151,7 +152,7 @@ def forget_lost(home: Home) -> None:
         except (json.JSONDecodeError, AttributeError):
             entry.unlink()
             continue
-        kept = ("datasets/%s.yaml", "bundles/%s/bundle.yaml", "dialogues/%s")
+        kept = ("datasets/%s.yaml", "bundles/%s/bundle.yaml", "dialogues/%s", "features/%s")
         if not any((home.root / (place % digest)).exists() for place in kept):
             entry.unlink()
 

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from tastemaker.core.config import from_settings
-from tastemaker.core.errors import TastemakerError
+from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
 
@@ -111,6 +111,41 @@ def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
 
 
 @_step
+def materialise_features(dataset: str, sequence: str, settings: str = "") -> str:
+    """Events and user model to features that are live in the online store."""
+    import tastemaker.jobs.materialise_features as job
+    from tastemaker.core.database import open_database
+    from tastemaker.features.config import FeatureConfig
+
+    config, home = from_settings(FeatureConfig, settings, family="features"), Home.open()
+    return job.run(home, dataset, sequence, open_database(home.database()), config)
+
+
+@_step
+def collect_events(dataset: str) -> str:
+    """What happened at the assistant, added to a dataset version; forgotten users leave it."""
+    import tastemaker.jobs.collect_events as job
+    from tastemaker.core.database import open_database
+
+    home = Home.open()
+    return job.run(home, dataset, open_database(home.database()))
+
+
+@_step
+def make_training_set(kind: str, settings: str = "") -> str:
+    """Point-in-time training set of kind `next_item` or `ranker`, from the live features."""
+    import tastemaker.jobs.make_training_set as job
+    from tastemaker.core.database import open_database
+    from tastemaker.features.config import FeatureConfig
+
+    if kind not in ("next_item", "ranker"):
+        raise ConfigError(f"kind={kind!r}: the kinds are next_item and ranker")
+    config, home = from_settings(FeatureConfig, settings, family="features"), Home.open()
+    chosen: job.Kind = "next_item" if kind == "next_item" else "ranker"
+    return job.run(home, chosen, open_database(home.database()), config)
+
+
+@_step
 def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = "") -> str:
     """Catalogue, boards and users to the router's dialogues."""
     import tastemaker.jobs.make_dialogues as job
@@ -159,9 +194,31 @@ def evaluate_router(dialogues: str, router: str) -> str:
 
 @_step
 def deploy(
-    dataset: str, encoder: str, index: str, sequence: str, router: str, environment: str = "local"
+    dataset: str,
+    encoder: str,
+    index: str,
+    sequence: str,
+    features: str,
+    router: str,
+    environment: str = "local",
+    features_settings: str = "",
 ) -> str:
-    """Make evaluated bundles live in an environment."""
+    """Make evaluated bundles live in an environment; `features` are live too."""
     import tastemaker.jobs.deploy as job
 
-    return job.run(Home.open(), dataset, encoder, index, sequence, router, environment)
+    home = Home.open()
+    digest = job.run(home, dataset, encoder, index, sequence, router, environment)
+    if not _features_are_live(home, features):
+        materialise_features(dataset, sequence, features_settings)
+    return digest
+
+
+def _features_are_live(home: Home, features: str) -> bool:
+    """False where another run has filled the online store since."""
+    from tastemaker.core.errors import NotFound
+    from tastemaker.features.config import current
+
+    try:
+        return current(home).tables == features
+    except NotFound:
+        return False

@@ -38,13 +38,14 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
 
-def services(home: Home, environment: str, port: int) -> list[Service]:
+def services(home: Home, environment: str, port: int, settings: str = "") -> list[Service]:
     """The processes that serve what is live in an environment.
 
     Args:
         home: Where the bundles lie.
         environment: Its name.
         port: The gateway's; encoder, retrieval, recommender and router take the four after it.
+        settings: The gateway's configuration as JSON; empty: its default preset.
 
     Raises:
         NotFound: A model is not live, or its bundle is gone or of another family.
@@ -61,8 +62,6 @@ def services(home: Home, environment: str, port: int) -> list[Service]:
             bundle.check_space(space)
         command = [sys.executable, "-m", f"tastemaker.serving.{model}_server"]
         command += ["--model-dir", str(bundle.path), "--http-port", str(ports[model])]
-        if model == "recommender":
-            command += ["--home", str(home.root), "--dataset", live[model].dataset]
         found.append(Service(model, tuple(command), ports[model], f"/v1/models/{model}"))
     router = load_bundle(home, live["router"].bundle, family="router")
     router.check_space(space)
@@ -79,6 +78,8 @@ def services(home: Home, environment: str, port: int) -> list[Service]:
     urls = {service.name: service.url for service in found}
     command = [sys.executable, "-m", "tastemaker.assistant.gateway", "--port", str(port)]
     command += ["--environment", environment]
+    if settings:
+        command += ["--settings", settings]
     for name in MODELS:
         command += [f"--{name}-url", urls[name]]
     return [*found, Service("gateway", tuple(command), port, "/healthz")]

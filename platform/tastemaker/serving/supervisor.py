@@ -29,7 +29,13 @@ STOP_TIMEOUT_S = 30.0
 _LOG_LINES = 15
 
 
-def up(home: Home, environment: str = "local", port: int = 8400, background: bool = True) -> None:
+def up(
+    home: Home,
+    environment: str = "local",
+    port: int = 8400,
+    background: bool = True,
+    settings: str = "",
+) -> None:
     """Start every server and wait until all are healthy; progress goes to stderr.
 
     Does nothing where the same bundles are served already; restarts all where they changed.
@@ -39,12 +45,13 @@ def up(home: Home, environment: str = "local", port: int = 8400, background: boo
         environment: Whose live bundles.
         port: The gateway's; the servers take the four after it.
         background: False stays until Ctrl-C, then stops all.
+        settings: The gateway's configuration as JSON; empty: its default preset.
 
     Raises:
         NotFound: Nothing is live in that environment.
         ServiceError: A port is taken, or a server did not start; then nothing is left running.
     """
-    wanted = services(home, environment, port)
+    wanted = services(home, environment, port, settings)
     if not background:
         _say(f"the assistant will be at http://127.0.0.1:{port}; Ctrl-C stops it")
     run(home, wanted, background=background)

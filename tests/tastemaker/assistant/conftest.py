@@ -24,7 +24,7 @@ from fastapi.responses import JSONResponse
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.gateway import build_app
-from tastemaker.assistant.settings import AssistantConfig
+from tastemaker.assistant.settings import AssistantConfig, GatewayConfig
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, write_table
 from tastemaker.data.demo_catalogue import CATEGORIES, DemoConfig, open_demo
@@ -148,8 +148,9 @@ class Servers(httpx.AsyncBaseTransport):
         return 200, {"predictions": [rows[: instance["k"]]]}
 
     def recommend(self, instance: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        if instance.get("user_id", "ada") != "ada":
-            return 400, {"error": f"unknown user {instance['user_id']!r}"}
+        for event in instance["events"]:
+            if event["item_id"] not in self.catalogue.place:
+                return 400, {"error": f"unknown item {event['item_id']!r}"}
         items = self.catalogue.items[::-1][: instance["k"]]
         rows = [{"item_id": item.item_id, "score": 1.0 - n / 100} for n, item in enumerate(items)]
         return 200, {"predictions": [{"user_embedding": embed("red").tolist(), "items": rows}]}
@@ -240,9 +241,22 @@ class Gateway:
         return self.http.post("/v1/chat/completions", json={"messages": messages, **fields})
 
 
+CONFIG = GatewayConfig(assistant=AssistantConfig(num_items=6))
+
+
 @pytest.fixture
-def gateway(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Gateway:
+def gateway(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[Gateway]:
+    """The real app; nothing is materialised, so the log of live events is all that it knows."""
     from fastapi.testclient import TestClient
 
-    app = build_app(Home(tmp_path), catalogue, URLS, AssistantConfig(num_items=6), servers)
-    return Gateway(TestClient(app), app)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)
+    client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    with client as http:
+        yield Gateway(http, app)
+
+
+@pytest.fixture
+def served(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[str]:
+    """The same on a real port: its base address."""
+    with serving(build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)) as url:
+        yield url

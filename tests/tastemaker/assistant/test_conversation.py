@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from tastemaker.assistant.conversation import (
-    Conversations,
     ItemList,
     Turn,
     carried_over,
@@ -42,21 +41,3 @@ def test_a_long_history_is_replaced_by_its_last_shown_list() -> None:
     assert [items.item_ids for items in brought] == [("b1",)]
     assert carried_over(turns, max_turns=9, max_lists=4)[0] == ()
     assert carried_over([turn("a")], max_turns=1, max_lists=9) == ((), ())
-
-
-def test_the_store_is_bounded_and_forgets() -> None:
-    now = [0.0]
-    store = Conversations(max_conversations=2, idle_s=10.0, clock=lambda: now[0])
-    for name in ("one", "two", "three"):
-        store.put(name, [turn(name)])
-        now[0] += 1
-    assert store.get("one") is None
-    held = store.get("two")
-    assert held is not None
-    assert held.turns[0].question == "two"
-    now[0] = 11.5
-    store.put("three", [turn("x")])
-    assert store.get("two") is None
-    assert len(store) == 1
-    assert store.get(None) is None
-    assert store.new().conversation_id != store.new().conversation_id

@@ -1,32 +1,55 @@
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
+from tastemaker.assistant.calls import parse
 from tastemaker.assistant.catalogue import Catalogue
-from tastemaker.assistant.clients import ModelClient, OutOfTime, RouterClient, Upstreams
-from tastemaker.assistant.loop import Assistant, parse
+from tastemaker.assistant.clients import ModelClient, Upstreams
+from tastemaker.assistant.ledger import Ledger
+from tastemaker.assistant.loop import Assistant
+from tastemaker.assistant.prices import Prices
+from tastemaker.assistant.providers.members import build_policy
+from tastemaker.assistant.providers.settings import MemberConfig, ProvidersConfig
 from tastemaker.assistant.settings import AssistantConfig
+from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
+from tastemaker.assistant.tools.registry import Registry, RegistryConfig
 from tastemaker.assistant.tools.situation import CallError
+from tastemaker.assistant.tracing import Tracing
 from tastemaker.assistant.turn import Answer, Question, Step
+from tastemaker.core.database import open_database
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, call
 
 
-def answer(servers: Servers, question: str = "pink vase", **limits: Any) -> Answer:
+def answer(servers: Servers, question: str | Question = "pink vase", **limits: Any) -> Answer:
     config = AssistantConfig(num_items=4, **limits)
 
-    async def run() -> list[Step | Answer]:
+    async def run(folder: str) -> list[Step | Answer]:
+        tracing = Tracing(Path(folder))
+        engine = open_database(f"sqlite:///{folder}/a.db")
         async with httpx.AsyncClient(transport=servers) as http:
             models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
-            router = RouterClient(URLS["router"], http)
-            upstreams = Upstreams(**models, router=router, space=SPACE)
+            upstreams = Upstreams(**models, space=SPACE)
+            ledger = Ledger(engine, Prices.read())
+            own = MemberConfig(name="router", url=URLS["router"])
+            policy = build_policy(ProvidersConfig(members=(own,)), http, ledger)
             tools = Tools(servers.catalogue, upstreams, config.num_items)
-            asked = Question(question)
-            return [e async for e in Assistant(tools, upstreams, config).answer(asked)]
+            registry = Registry(engine, servers.catalogue, RegistryConfig())
+            assistant = Assistant(
+                tools, registry, upstreams, policy, config, Taste(""), ledger.prices
+            )
+            asked = Question(question) if isinstance(question, str) else question
+            found = [e async for e in assistant.answer(asked, tracing.turn())]
+        tracing.close()
+        engine.dispose()
+        return found
 
-    *steps, last = asyncio.run(run())
+    with TemporaryDirectory() as folder:
+        *steps, last = asyncio.run(run(folder))
     assert isinstance(last, Answer)
     assert last.steps == tuple(steps)
     return last
@@ -62,7 +85,7 @@ def test_faults_are_forgotten_by_the_next_turn(servers: Servers) -> None:
         (call("similar_items", item="@1"), "are: none"),
         (call("answer", text="Here.", items="@7"), "are: none"),
         (call("answer", text=" "), "answer.text is empty"),
-        ({"role": "assistant", "content": "Sure!"}, "exactly one call, got 0"),
+        ({"role": "assistant", "content": "Sure!"}, "a call, got none"),
     ],
 )
 def test_two_faults_end_the_turn_gracefully(
@@ -114,14 +137,79 @@ def test_no_time_left_answers_with_what_there_is(servers: Servers) -> None:
 
     servers.script = slow
     done = answer(servers)
-    assert done.notices == ("The time for this turn was used up.",)
-    assert done.handle == "@1"
+    assert "cannot plan right now" in done.notices[0]
+    assert (done.handle, done.degraded) == ("@1", True)
 
 
-def test_no_time_left_and_nothing_found_names_the_server(servers: Servers) -> None:
-    servers.slow = {"retrieval"}
-    with pytest.raises(OutOfTime, match="retrieval at http://retrieval"):
-        answer(servers)
+@pytest.mark.parametrize("service", ["retrieval", "encoder"])
+@pytest.mark.parametrize("how", ["down", "slow"])
+def test_a_search_that_is_gone_shows_items_that_hold_the_words(
+    servers: Servers, service: str, how: str
+) -> None:
+    setattr(servers, how, {service})
+    servers.script = lambda _: SEARCH
+    done = answer(servers)
+    assert done.degraded
+    assert "search_items is not available right now." in done.notices
+    assert done.shown is not None
+    kinds = {servers.catalogue.item(str(item)).category for item in done.shown.item_ids}
+    assert kinds & {"vase"}
+    assert done.text == "These come close."
+
+
+def test_a_router_that_is_gone_still_searches(servers: Servers) -> None:
+    servers.down = {"router"}
+    done = answer(servers)
+    assert done.degraded
+    assert done.steps == ()
+    assert done.shown is not None
+    assert servers.catalogue.item(str(done.shown.item_ids[0])).category == "vase"
+    assert servers.asked["retrieval"]
+
+
+def test_several_calls_at_once_are_carried_out_together(servers: Servers) -> None:
+    both = call("search_items", query="pink vase")
+    both["tool_calls"] += call("search_items", query="red sofa")["tool_calls"]
+    servers.script = [both, call("answer", text="Both.", items="@2")]
+    done = answer(servers)
+    assert [(step.list, step.prompt_tokens) for step in done.steps[:2]] == [("@1", 10), ("@2", 0)]
+    assert servers.catalogue.item(str(done.shown and done.shown.item_ids[0])).category == "sofa"
+    roles = [message["role"] for message in servers.asked["router"][1]["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "tool"]
+
+
+def test_more_calls_at_once_than_allowed_are_a_fault(servers: Servers) -> None:
+    many = call("search_items", query="vase")
+    for word in ("sofa", "lamp"):
+        many["tool_calls"] += call("search_items", query=word)["tool_calls"]
+    servers.script = [many, call("answer", text="Some.", items="@1")]
+    done = answer(servers, max_parallel=2)
+    assert [step.error for step in done.steps[:3]] == ["", "", "at most 2 calls at once"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"max_turn_tokens": 100}, "100 tokens"),
+        ({"max_turn_cents": 1e-9}, "1e-09 cents"),
+        ({"max_steps": 2}, "2 steps"),
+    ],
+)
+def test_a_budget_that_is_used_up_ends_the_turn_with_what_there_is(
+    servers: Servers, limits: dict[str, Any], why: str
+) -> None:
+    words = iter(f"vase {number}" for number in range(100))
+    servers.script = lambda _: call("search_items", query=next(words))
+    done = answer(servers, **{"max_steps": 20, **limits})
+    assert done.notices == (f"This turn's budget of {why} was used up.",)
+    assert done.shown is not None
+
+
+def test_what_the_caller_may_still_spend_bounds_the_turn(servers: Servers) -> None:
+    servers.script = lambda _: SEARCH
+    done = answer(servers, Question("pink vase", max_cents=0.0))
+    assert "0 cents" in done.notices[0]
+    assert "router" not in servers.asked
 
 
 def test_answering_without_a_handle_shows_the_last_new_list(servers: Servers) -> None:
@@ -134,7 +222,8 @@ def test_answering_without_a_handle_shows_the_last_new_list(servers: Servers) ->
 def test_tokens_of_all_steps_are_counted(servers: Servers, catalogue: Catalogue) -> None:
     servers.script = [SEARCH, FOUND]
     done = answer(servers)
-    assert (done.prompt_tokens, done.completion_tokens) == (20, 6)
+    assert sum(step.prompt_tokens for step in done.steps) == 20
+    assert sum(step.completion_tokens for step in done.steps) == 6
     assert len(catalogue.items) == 80
 
 

@@ -25,5 +25,5 @@ def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
     assert "hunter2" not in str(caught.value)
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(ConfigError, match="file/a.db"):
+    with pytest.raises(ConfigError, match=r"file/a\.db"):
         open_database(f"sqlite:///{blocked}/a.db")

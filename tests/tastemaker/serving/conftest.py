@@ -89,8 +89,6 @@ def servers(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, bundle in bundles.items():
         port = free_port()
         words = ["--model-dir", str(models.home.path("bundles", bundle)), "--http-port", str(port)]
-        if name == "recommender":
-            words += ["--home", str(models.home.root), "--dataset", models.dataset]
         started[name] = (port, start_server(name, words, logs / name))
     try:
         for name, (port, process) in started.items():

@@ -44,7 +44,8 @@ def test_five_servers_on_ports_in_a_row(home: Home) -> None:
     gateway = " ".join(found["gateway"].command)
     assert "--router-url http://127.0.0.1:9004" in gateway
     assert "--environment local" in gateway
-    assert found["recommender"].command[-2:] == ("--dataset", "data")
+    told = services(home, "local", 9000, settings='{"a": 1}')[-1]
+    assert '--settings {"a": 1}' in " ".join(told.command)
     assert "127.0.0.1" in found["router"].command
     assert found["router"].environment["HF_HUB_OFFLINE"] == "1"
 

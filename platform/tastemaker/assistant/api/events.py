@@ -3,7 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +12,7 @@ from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import ConversationId, UserId
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest
+from tastemaker.assistant.services import Services
 from tastemaker.core.errors import NotFound
 from tastemaker.data.event_log import LiveEvent
 
@@ -46,7 +47,7 @@ class Accepted(BaseModel):
     pushed: bool
 
 
-def routes(services: Any) -> APIRouter:
+def routes(services: Services) -> APIRouter:
     """The route of events.
 
     Args:
@@ -85,7 +86,7 @@ def _check_items(catalogue: Catalogue, events: list[EventIn]) -> None:
             raise BadRequest(f"{where}: no item {event.item_id[:200]!r}", where)
 
 
-async def _session(services: Any, conversation: str | None, user_id: str | None) -> str:
+async def _session(services: Services, conversation: str | None, user_id: str | None) -> str:
     """The session that events belong to: the user's own conversation, else the user's day."""
     if conversation is not None:
         owned = await asyncio.to_thread(services.conversations.get, conversation, user_id)

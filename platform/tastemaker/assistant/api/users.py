@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from tastemaker.assistant import deletion, examples
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import UserId
 from tastemaker.assistant.catalogue import Catalogue, shown
+from tastemaker.assistant.services import Services
 from tastemaker.data import event_log
 from tastemaker.data.event_log import live_events
 from tastemaker.features.signals import Signals
@@ -96,7 +97,7 @@ class Forgotten(BaseModel):
     deleted: Deleted
 
 
-def routes(services: Any) -> APIRouter:
+def routes(services: Services) -> APIRouter:
     """The routes of users.
 
     Args:
@@ -145,7 +146,7 @@ def routes(services: Any) -> APIRouter:
     return api
 
 
-async def _history(services: Any, signals: Signals) -> Sequence[tuple[str, str, int]]:
+async def _history(services: Services, signals: Signals) -> Sequence[tuple[str, str, int]]:
     """The user's events; those of the log while the features have none."""
     if signals.history or signals.user_id is None:
         return signals.history

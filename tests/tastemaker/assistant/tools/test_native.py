@@ -9,7 +9,7 @@ import pytest
 
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
-from tastemaker.assistant.clients import ModelClient, RouterClient, ServiceDown, Upstreams
+from tastemaker.assistant.clients import ModelClient, ServiceDown, Upstreams
 from tastemaker.assistant.conversation import ItemList
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.search import UNLIKE_WEIGHT, blend
@@ -24,8 +24,7 @@ async def tools_of(
 ) -> AsyncIterator[Tools]:
     async with httpx.AsyncClient(transport=servers) as http:
         models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
-        router = RouterClient(URLS["router"], http)
-        upstreams = Upstreams(**models, router=router, space=space)
+        upstreams = Upstreams(**models, space=space)
         yield Tools(servers.catalogue, upstreams, 5, boards)
 
 
@@ -176,9 +175,9 @@ def test_handles_out_of_range_are_faults(
 
 
 def test_recommendations_are_narrowed_down_by_words(servers: Servers, catalogue: Catalogue) -> None:
-    plain, _ = run(servers, "recommend", {}, user={"user_id": "ada"})
+    plain, _ = run(servers, "recommend", {}, user={"events": []})
     assert list(plain.item_ids) == [i.item_id for i in catalogue.items[::-1][:5]]
-    vases, _ = run(servers, "recommend", {"query": "vase"}, user={"user_id": "ada"})
+    vases, _ = run(servers, "recommend", {"query": "vase"}, user={"events": []})
     assert {catalogue.item(str(i)).category for i in vases.item_ids} == {"vase"}
     # the recommender likes the newest items best
     newest = max(n for n, item in enumerate(catalogue.items) if item.category == "vase")

@@ -1,0 +1,218 @@
+"""POST /v1/chat/completions: an OpenAI request in, an OpenAI reply out, as JSON or SSE chunks."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from tastemaker.assistant.api import turns
+from tastemaker.assistant.api.auth import Asking
+from tastemaker.assistant.asked import (
+    MODEL,
+    Asked,
+    Outcome,
+    read_image,
+    read_question,
+)
+from tastemaker.assistant.errors import BadRequest
+from tastemaker.assistant.reply import Reply, step_body
+from tastemaker.assistant.services import Services
+from tastemaker.assistant.settings import AssistantConfig
+from tastemaker.assistant.turn import Step
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")  # clients send sampling fields too
+
+
+class ImageUrl(_Lenient):
+    """Where a picture is: a `data:` URL."""
+
+    url: str
+
+
+class Part(_Lenient):
+    """A piece of a message."""
+
+    type: str
+    text: str = ""
+    image_url: ImageUrl | None = None
+
+
+class Message(_Lenient):
+    """One message of the history."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+
+    def text(self) -> str:
+        """Its text parts, joined."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content if part.type == "text")
+        return self.content or ""
+
+
+class Extension(BaseModel):
+    """What our own page sends besides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conversation: str | None = Field(default=None, max_length=64)
+    similar_to: str | None = Field(default=None, max_length=512)  # an item id that was clicked
+    board: str | None = Field(default=None, max_length=64)  # the question is about this board
+    complete_board: str | None = Field(default=None, max_length=64)
+    shop_room: bool = False  # the picture is a room
+    outcome: Outcome | None = None
+
+
+class ChatRequest(_Lenient):
+    """A request; fields that are not listed are ignored, as a model server does."""
+
+    messages: list[Message]
+    model: str = MODEL
+    user: str | None = Field(default=None, max_length=256)
+    stream: bool = False
+    n: int | None = None
+    tools: list[Any] | None = None
+    tastemaker: Extension = Extension()
+
+
+def routes(services: Services) -> APIRouter:
+    """The routes of the chat API."""
+    api = APIRouter(tags=["chat"])
+
+    @api.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The one model that there is."""
+        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "tastemaker"}
+        return {"object": "list", "data": [model]}
+
+    @api.post("/v1/chat/completions")
+    async def completions(
+        body: ChatRequest,
+        request: Request,
+        caller: Asking,
+        idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
+    ) -> Response:
+        """Answer the last message."""
+        asked = read_request(body, services.config.assistant, caller.act_for(body.user))
+        events = turns.run(
+            services, caller, asked, key=idempotency_key, body=body, headers=request.headers
+        )
+        if asked.stream:
+            return await turns.stream(events, _chunks)
+        return JSONResponse(completion(await turns.reply_of(request, events)))
+
+    return api
+
+
+def read_request(request: ChatRequest, limits: AssistantConfig, user: str | None) -> Asked:
+    """Take a request apart.
+
+    Args:
+        request: As it came.
+        limits: Of messages, characters and pictures.
+        user: For whom, as the caller's rights allow.
+
+    Raises:
+        BadRequest: Naming the field at fault.
+    """
+    if (request.n or 1) != 1:
+        raise BadRequest(f"n={request.n}: one answer a request", "n")
+    if request.tools:
+        raise BadRequest("tools: the assistant calls its own tools only", "tools")
+    if len(request.messages) > limits.max_messages:
+        many = f"{len(request.messages)} messages; at most {limits.max_messages}"
+        raise BadRequest(many, "messages")
+    if not request.messages or request.messages[-1].role != "user":
+        raise BadRequest("messages: the last one must be the user's", "messages")
+    *before, last = request.messages
+    images = _images(last, limits)
+    unused = any(message.role in ("system", "developer") for message in before)
+    ours = request.tastemaker
+    if ours.shop_room and not images:
+        raise BadRequest("tastemaker.shop_room: the last message has no picture", "tastemaker")
+    return Asked(
+        question=read_question(last.text(), images, limits.max_question_chars, "messages"),
+        images=images,
+        earlier=_pairs(before, limits.max_question_chars),
+        user=user,
+        stream=request.stream,
+        notices=("System messages are not used.",) if unused else (),
+        **ours.model_dump(),
+    )
+
+
+def completion(reply: Reply) -> dict[str, Any]:
+    """The whole reply: OpenAI's fields, and ours under `tastemaker`."""
+    message = {"role": "assistant", "content": reply.text}
+    return {
+        "id": f"chatcmpl-{reply.id}",
+        "object": "chat.completion",
+        "created": reply.created,
+        "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _usage(reply),
+        "tastemaker": reply.extension(),
+    }
+
+
+async def _chunks(events: AsyncIterator[Step | Reply]) -> AsyncIterator[str]:
+    async for event in events:
+        if isinstance(event, Step):  # a plain OpenAI client sees an empty delta
+            yield turns.sse({**_chunk({}), "tastemaker": {"step": step_body(event)}})
+            continue
+        for chunk in _answer_chunks(event):
+            yield chunk
+
+
+def _answer_chunks(reply: Reply) -> Iterator[str]:
+    """The text, word by word, then everything else."""
+    head = {"id": f"chatcmpl-{reply.id}", "created": reply.created}
+    yield turns.sse({**_chunk({"role": "assistant", "content": ""}), **head})
+    for place, word in enumerate(reply.text.split(" ")):
+        yield turns.sse({**_chunk({"content": f" {word}" if place else word}), **head})
+    last = {**_chunk({}, finish_reason="stop"), **head, "usage": _usage(reply)}
+    yield turns.sse({**last, "tastemaker": reply.extension()})
+    yield "data: [DONE]\n\n"
+
+
+def _chunk(delta: Mapping[str, Any], *, finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
+    head = {"id": "chatcmpl-stream", "object": "chat.completion.chunk", "model": MODEL}
+    return {**head, "created": 0, "choices": [choice]}
+
+
+def _usage(reply: Reply) -> dict[str, int]:
+    total = reply.prompt_tokens + reply.completion_tokens
+    return {
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "total_tokens": total,
+    }
+
+
+def _images(message: Message, limits: AssistantConfig) -> tuple[str, ...]:
+    parts = message.content if isinstance(message.content, list) else []
+    found = []
+    for part in parts:
+        if part.type == "text":
+            continue
+        if part.type != "image_url" or part.image_url is None:
+            raise BadRequest(f"messages: no content part of type {part.type!r}", "messages")
+        found.append(read_image(part.image_url.url, "messages"))
+    if len(found) > limits.max_images:
+        raise BadRequest(f"{len(found)} pictures; at most {limits.max_images}", "messages")
+    return tuple(found)
+
+
+def _pairs(messages: list[Message], max_chars: int) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for message in messages:
+        if message.role == "user":
+            pairs.append((message.text().strip()[:max_chars], ""))
+        elif message.role == "assistant" and pairs:
+            pairs[-1] = (pairs[-1][0], message.text().strip()[:max_chars])
+    return tuple(pairs)

@@ -1,0 +1,82 @@
+"""Every error as the OpenAI API gives it: what a caller can mend is a 4xx with its reason."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from tastemaker.assistant.clients import ServiceDown
+from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
+
+Body = dict[str, Any]
+_KINDS = {
+    400: ("invalid_request_error", None),
+    401: ("authentication_error", "unauthorized"),
+    403: ("permission_error", "forbidden"),
+    404: ("not_found_error", "not_found"),
+    409: ("invalid_request_error", "conflict"),
+    429: ("rate_limit_error", "too_many"),
+}
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its answer was there."""
+
+
+def error_body(message: str, kind: str, *, param: str | None = None, code: str | None) -> Body:
+    """An error as the OpenAI API gives it."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_of(error: TastemakerError) -> tuple[int, Body, dict[str, str]]:
+    """HTTP status, body and headers of an error."""
+    message, param = str(error), getattr(error, "param", None)
+    status, headers = getattr(error, "status", None), getattr(error, "headers", {})
+    code: str | None
+    if isinstance(error, NotFound):
+        status = 404
+    if isinstance(error, ServiceError | SpaceMismatch):
+        code = error.service if isinstance(error, ServiceDown) else None
+        return 503, error_body(message, "service_unavailable", code=code), {}
+    if status in _KINDS:
+        kind, code = _KINDS[status]
+        return status, error_body(message, kind, param=param, code=code), headers
+    return 500, error_body(message, "server_error", code=None), {}
+
+
+def add_errors(app: FastAPI) -> None:
+    """Give every error its form."""
+
+    @app.exception_handler(TastemakerError)
+    async def ours(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, TastemakerError)
+        status, body, headers = error_of(error)
+        return JSONResponse(body, status, headers)
+
+    @app.exception_handler(ClientGone)
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=499)  # nobody reads it; the access log does
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, error: Exception) -> JSONResponse:
+        said = f"a fault of the assistant's own: {type(error).__name__}"  # the log has the rest
+        return JSONResponse(error_body(said, "server_error", code=None), 500)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        kind, code = "invalid_request_error", str(error.status_code)
+        body = error_body(str(error.detail), kind, code=code)
+        return JSONResponse(body, error.status_code, dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+        message = f"{where}: {first['msg']}"
+        return JSONResponse(
+            error_body(message, "invalid_request_error", param=where, code=None), 400
+        )

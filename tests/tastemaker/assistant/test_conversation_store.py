@@ -1,0 +1,140 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.conversation import ItemList, Turn
+from tastemaker.assistant.conversation_store import Conversations
+from tastemaker.core.database import open_database
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_database(f"sqlite:///{tmp_path}/a.db")
+    yield engine
+    engine.dispose()
+
+
+def ask(catalogue: Catalogue, question: str, turn_id: str) -> Turn:
+    ids = tuple(item.item_id for item in catalogue.items[:3])
+    own = np.eye(1, catalogue.vectors_ND.shape[1], dtype=np.float32)
+    lists = (
+        ItemList(ids, catalogue.vectors(ids), (0.3, 0.2, 0.1)),
+        ItemList((None,), own, (), ("aGk=",)),
+    )
+    return Turn(question, ({"role": "user", "content": question},), lists, 0, "x", turn_id)
+
+
+def test_a_turn_is_the_same_for_the_next_process(engine: Engine, catalogue: Catalogue) -> None:
+    first = Conversations(engine, catalogue)
+    started = first.new("ada")
+    turn = ask(catalogue, "blue", "t1")
+    first.put(started, (), turn, {"id": "t1", "answer": "Here."})
+    found = Conversations(engine, catalogue).get(started.conversation_id, "ada")
+    assert found is not None
+    (read,) = found.turns
+    assert (read.question, read.messages, read.shown) == (turn.question, turn.messages, 0)
+    assert (read.liked, read.turn_id) == ("x", "t1")
+    for was, now in zip(turn.lists, read.lists, strict=True):
+        assert (was.item_ids, was.scores, was.images) == (now.item_ids, now.scores, now.images)
+        np.testing.assert_array_equal(was.vectors_ND, now.vectors_ND)
+    assert first.get(started.conversation_id, "ada") is not found
+    records = first.records(started.conversation_id, "ada")
+    assert records == [{"id": "t1", "answer": "Here."}]
+
+
+def test_nobody_else_reads_or_deletes_it(engine: Engine, catalogue: Catalogue) -> None:
+    store = Conversations(engine, catalogue)
+    started = store.new("ada")
+    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    for other in ("bob", None):
+        assert store.get(started.conversation_id, other) is None
+        assert store.records(started.conversation_id, other) is None
+        assert store.record("t1", other) is None
+        assert not store.delete(started.conversation_id, other)
+        assert not store.delete_turn("t1", other)
+    assert store.count("ada") == 1
+    assert store.forget("ada") == {"conversations": 1, "turns": 1}
+    assert store.get(started.conversation_id, "ada") is None
+    assert store.record("t1", "ada") is None
+
+
+def test_an_idle_conversation_ends_and_old_turns_are_swept(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    clock = Clock()
+    store = Conversations(engine, catalogue, idle_s=10, clock=clock)
+    started = store.new(None)
+    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    clock.now += 9
+    assert store.get(started.conversation_id, None) is not None
+    clock.now += 2
+    assert store.get(started.conversation_id, None) is None
+    assert store.record("t1", None) == {"id": "t1"}
+    clock.now += 86_400
+    assert store.sweep(keep_days=1) == 1
+    assert store.record("t1", None) is None
+
+
+def test_what_the_router_no_longer_sees_stays_in_the_record(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    store = Conversations(engine, catalogue)
+    held = store.new(None)
+    turns: list[Turn] = []
+    for name in ("a", "b", "c"):
+        turns.append(ask(catalogue, name, name))
+        store.put(held, turns[:-1], turns[-1], {"id": name})
+        found = store.get(held.conversation_id, None)
+        assert found is not None
+        held = found
+    store.put(held, turns[:1], ask(catalogue, "d", "d"), {"id": "d"})  # branched after a
+    fresh = Conversations(engine, catalogue).get(held.conversation_id, None)
+    assert fresh is not None
+    assert [turn.question for turn in fresh.turns] == ["a", "d"]
+    records = store.records(held.conversation_id, None)
+    assert [record["id"] for record in records or []] == ["a", "b", "c", "d"]
+
+
+def test_a_turn_broken_off_is_recorded_and_not_continued(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    store = Conversations(engine, catalogue)
+    held = store.new(None)
+    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    held = store.get(held.conversation_id, None) or held
+    store.put(held, held.turns, None, {"id": "b", "status": "cancelled"})
+    fresh = Conversations(engine, catalogue).get(held.conversation_id, None)
+    assert fresh is not None
+    assert [turn.question for turn in fresh.turns] == ["a"]
+    store.put(fresh, fresh.turns, ask(catalogue, "c", "c"), {"id": "c"})
+    assert [r["id"] for r in store.records(held.conversation_id, None) or []] == ["a", "b", "c"]
+
+
+def test_another_space_ends_a_conversation(engine: Engine, catalogue: Catalogue) -> None:
+    store = Conversations(engine, catalogue)
+    held = store.new(None)
+    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    other = Catalogue.__new__(Catalogue)
+    other.__dict__.update({**catalogue.__dict__, "space": "another"})
+    assert Conversations(engine, other).get(held.conversation_id, None) is None
+
+
+def test_a_deleted_turn_is_not_seen_again(engine: Engine, catalogue: Catalogue) -> None:
+    store = Conversations(engine, catalogue)
+    held = store.new("ada")
+    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    assert store.delete_turn("a", "ada")
+    found = store.get(held.conversation_id, "ada")
+    assert found is not None
+    assert found.turns == ()
