@@ -1,0 +1,81 @@
+"""The page on the real gateway: what it says and what the gateway understands are the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.gateway import build_app
+from tastemaker.core.home import Home
+from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
+from tests.tastemaker.assistant.page.hands import answered, ask, opened, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def real(browser: Any, tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[Any]:
+    """A page of the real gateway, wide."""
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)
+    with serving(app) as url:
+        yield from opened(browser, url, width=1400)
+
+
+def test_a_user_asks_saves_keeps_a_board_and_is_forgotten(real: Any) -> None:
+    real.get_by_role("button", name="What is known of you", exact=True).click()
+    person = real.get_by_role("complementary", name="What is known of you")
+    person.get_by_label("Asking as").select_option("ada")
+    ask(real, "pink vase")
+    real.get_by_role("button", name="Save").first.click()
+    real.get_by_text("Saved “").first.wait_for()
+    person.get_by_role("list", name="Lately").wait_for()
+    assert "Saved" in person.get_by_role("list", name="Lately").inner_text()
+
+    real.get_by_role("textbox", name="Title of a new board").fill("Hall")
+    real.keyboard.press("Enter")
+    real.locator(".board").wait_for()
+    real.locator(".card").nth(1).drag_to(real.locator(".fold"))
+    real.locator(".fold").filter(has_text="1 item").wait_for()
+    real.get_by_role("button", name="Rename Hall").click()
+    real.get_by_role("textbox", name="Title", exact=True).fill("Bedroom")
+    real.keyboard.press("Enter")
+    real.locator(".fold").filter(has_text="Bedroom").wait_for()
+
+    real.reload()
+    answered(real, 6)
+    real.locator(".fold").filter(has_text="Bedroom").wait_for()
+    assert real.locator(".mine").inner_text() == "pink vase"
+    real.get_by_role("button", name="What is known of you", exact=True).click()
+    person.get_by_role("button", name="Delete this data").click()
+    real.get_by_role("button", name="Delete the data").click()
+    real.get_by_text("Deleted: ").first.wait_for()
+    until(lambda: real.locator(".fold").count() == 0)
+
+
+def test_a_click_and_a_board_say_what_they_mean(real: Any, servers: Servers) -> None:
+    ask(real, "pink vase")
+    real.get_by_role("button", name="More like this").first.press("Enter")
+    answered(real, 12)
+    real.get_by_role("button", name="Add to a board").nth(1).press("Enter")
+    real.get_by_role("dialog").get_by_role("textbox").fill("Hall")
+    real.keyboard.press("Enter")
+    real.locator(".fold").click()
+    real.get_by_role("button", name="Complete it").click()
+    answered(real, 13)
+    real.get_by_role("button", name="Ask about it").click()
+    ask(real, "red vase", n=14)
+    assert real.get_by_role("alert").count() == 0
+
+
+def test_a_router_that_is_down_is_told_and_asked_again(real: Any, servers: Servers) -> None:
+    servers.down = {"router"}
+    real.expected.append("503")
+    real.get_by_role("textbox", name="Your question").fill("pink vase")
+    real.keyboard.press("Enter")
+    real.locator("[aria-busy]").first.wait_for(state="detached")
+    servers.down = set()
+    if real.get_by_role("button", name="Try again").count():
+        real.get_by_role("button", name="Try again").click()
+    answered(real, 1)
