@@ -8,10 +8,11 @@ windows and the rule that joins them were chosen on rooms of other seeds.
 """
 
 import argparse
+import asyncio
 import base64
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -20,7 +21,7 @@ from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.tools.photo import Box, cut, overlap, windows
 from tastemaker.assistant.tools.ranking import Ranked
-from tastemaker.assistant.tools.room import PER_WINDOW, pieces
+from tastemaker.assistant.tools.room import PER_WINDOW, Hits, pieces, scan
 from tastemaker.core.home import Home
 from tastemaker.encoder.model import Encoder
 from tastemaker.encoder.storage import load_encoder
@@ -65,9 +66,11 @@ def by_windows(catalogue: Catalogue, encoder: Encoder) -> Find:
     kinds = {item.item_id: item.category for item in catalogue.items}
 
     def find(photo: Image.Image) -> Ranked:
-        boxes = windows()
-        vectors_BD = _embed(encoder, cut(photo, boxes))
-        hits = [_nearest(catalogue, vector_D, PER_WINDOW) for vector_D in vectors_BD]
+        async def search(boxes: Sequence[Box]) -> Hits:
+            vectors_BD = _embed(encoder, cut(photo, boxes))
+            return [_nearest(catalogue, vector_D, PER_WINDOW) for vector_D in vectors_BD]
+
+        boxes, hits = asyncio.run(scan(search))
         return pieces(boxes, hits, kinds, K)
 
     return find

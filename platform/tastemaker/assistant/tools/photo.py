@@ -6,6 +6,7 @@ A box is (left, top, right, bottom) in fractions of the photo, each 0..1.
 import base64
 import binascii
 import io
+import itertools
 import warnings
 from collections.abc import Sequence
 
@@ -71,6 +72,28 @@ def windows(sides: Sequence[float] = SIDES) -> list[Box]:
         at = [(1 - side) * n / steps for n in range(steps + 1)] if steps else [0.0]
         boxes += [(x, y, x + side, y + side) for y in at for x in at]
     return boxes
+
+
+def around(box: Box, scale: float, shift: float) -> list[Box]:
+    """Windows a little smaller and larger than one, each moved to its four corners.
+
+    Args:
+        box: The window.
+        scale: Of the larger ones, > 1; the smaller ones are as much smaller.
+        shift: How far they are moved along each side, in fractions of that side.
+
+    Returns:
+        Eight windows, cut off at the photo's edges.
+    """
+    wide, high = box[2] - box[0], box[3] - box[1]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    found = []
+    for side in (1 / scale, scale):
+        for dx, dy in itertools.product((-shift, shift), repeat=2):
+            left, top = x + dx * wide - side * wide / 2, y + dy * high - side * high / 2
+            right, bottom = left + side * wide, top + side * high
+            found.append((max(0.0, left), max(0.0, top), min(1.0, right), min(1.0, bottom)))
+    return found
 
 
 def cut(photo: Image.Image, boxes: Sequence[Box]) -> list[str]:

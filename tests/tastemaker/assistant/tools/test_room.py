@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image, ImageStat
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import ItemList
-from tastemaker.assistant.tools.room import pieces
+from tastemaker.assistant.tools.photo import Box
+from tastemaker.assistant.tools.room import pieces, scan
 from tastemaker.assistant.tools.situation import CallError, Situation
 from tests.tastemaker.assistant.conftest import Servers, embed
 from tests.tastemaker.assistant.tools.test_native import tools_of
@@ -71,7 +73,8 @@ def test_each_thing_in_the_photo_is_found(servers: Servers, catalogue: Catalogue
     found, _ = shop(servers, own(photo((RED, 0, 0), (BLUE, 160, 160))))
     assert {"lamp", "sofa"} <= {category for _, category in kinds(catalogue, found)}
     assert len(set(found.item_ids)) == len(found) == 5
-    assert len(servers.asked["encoder"]) == len(servers.asked["retrieval"]) == 59
+    asked = servers.asked["encoder"]
+    assert 59 < len(asked) == len(servers.asked["retrieval"]) <= 59 + 2 * 64
 
 
 def test_words_keep_to_the_kind_that_they_name(servers: Servers, catalogue: Catalogue) -> None:
@@ -113,3 +116,29 @@ def test_windows_of_one_thing_speak_once() -> None:
     # the whole photo shows the sofa's window: it is left out
     assert pieces(boxes, hits, kinds, 4) == [("sofa", 0.9), ("lamp", 0.7), ("couch", 0.8)]
     assert pieces(boxes, [[], [], []], kinds, 4) == []
+
+
+def test_finer_windows_close_in_on_a_thing() -> None:
+    thing = (0.31, 0.12, 0.6, 0.41)
+    asked: list[int] = []
+
+    async def search(boxes: Sequence[Box]) -> list[list[tuple[str, float]]]:
+        """Sees the thing the better the more of a window it fills, and the window of it."""
+        asked.append(len(boxes))
+        return [[("thing", likeness(box))] for box in boxes]
+
+    def likeness(box: Box) -> float:
+        wide = max(0.0, min(box[2], thing[2]) - max(box[0], thing[0]))
+        high = max(0.0, min(box[3], thing[3]) - max(box[1], thing[1]))
+        area = (box[2] - box[0]) * (box[3] - box[1]) + 0.29**2 - wide * high
+        return wide * high / area
+
+    boxes, hits = asyncio.run(scan(search))
+    assert len(boxes) == len(hits) == sum(asked)
+    assert asked[0] == 59
+    assert max(asked) <= 64
+    coarse, fine = max(row[0][1] for row in hits[:59]), max(row[0][1] for row in hits)
+    assert fine > coarse + 0.1
+    for box in boxes:
+        assert 0 <= box[0] < box[2] <= 1.001
+        assert 0 <= box[1] < box[3] <= 1.001
