@@ -1,6 +1,6 @@
 """shop_room on generated rooms: which pieces of a photo are among the ten items found.
 
-    TASTEMAKER_HOME=/path/to/home python -m benchmarks.shop_room    (about 1 minute)
+    TASTEMAKER_HOME=/path/to/home python -m benchmarks.shop_room    (1.5 minutes)
 
 Each of 100 rooms is a wall and a floor with 4 pictures of catalogue items, each at another place
 and size, darkened or lightened, saved as JPEG. The baseline searches with the whole photo. The
