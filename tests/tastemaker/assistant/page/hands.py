@@ -29,7 +29,7 @@ def opened(browser: Any, address: str, **how: Any) -> Iterator[Any]:
     page.on("console", lambda said: wrong.append(said.text))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
     page.goto(address)
-    page.locator("#suggestions button").first.wait_for()
+    page.locator("#suggestions button, dialog[open]").first.wait_for()
     yield page
     context.close()
     assert [line for line in wrong if not any(word in line for word in page.expected)] == []

@@ -5,14 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.gateway import build_app
+from tastemaker.assistant.identity import IdentityConfig
+from tastemaker.assistant.keys import KeyStore
 from tastemaker.core.home import Home
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
 from tests.tastemaker.assistant.page.hands import answered, ask, opened, until
 
 pytestmark = pytest.mark.slow
+ASK_WHO = """async () => {
+  const authorization = `Bearer ${sessionStorage.getItem("api-key")}`;
+  return (await fetch("/api/me", { headers: { authorization } })).status;
+}"""
 
 
 @pytest.fixture
@@ -79,3 +86,42 @@ def test_a_router_that_is_down_is_told_and_asked_again(real: Any, servers: Serve
     if real.get_by_role("button", name="Try again").count():
         real.get_by_role("button", name="Try again").click()
     answered(real, 1)
+
+
+def test_a_photo_of_a_room_is_shopped(real: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "room.png"
+    Image.new("RGB", (1600, 900), (60, 90, 160)).save(photo)
+    real.locator("#picture").set_input_files(photo)
+    real.get_by_role("radio", name="Shop this room").check(force=True)
+    real.get_by_role("button", name="Send").click()
+    answered(real, 1)
+    real.get_by_role("button", name="steps").or_(real.get_by_role("button", name="1 step")).click()
+    plan = real.get_by_role("complementary", name="How answers are found")
+    assert "Shopped the room" in plan.inner_text()
+
+
+def test_a_users_key_opens_that_users_page_alone(
+    browser: Any, tmp_path: Path, catalogue: Catalogue, servers: Servers
+) -> None:
+    locked = CONFIG.model_copy(update={"identity": IdentityConfig(auth="keys")})
+    app = build_app(Home(tmp_path), catalogue, URLS, locked, transport=servers)
+    key, _ = KeyStore(app.state.services.engine).create("web", user_id="ada")
+    with serving(app) as url:
+        for page in opened(browser, url, width=1400):
+            page.expected += ["401", "429"]
+            dialog = page.get_by_role("dialog", name="This assistant asks for a key")
+            dialog.get_by_label("API key").fill("tm_wrong")
+            page.keyboard.press("Enter")
+            dialog.get_by_role("alert").wait_for()
+            dialog.get_by_label("API key").fill(key)
+            page.keyboard.press("Enter")
+            page.locator("#suggestions button").first.wait_for()
+            page.get_by_role("button", name="What is known of you", exact=True).click()
+            assert page.get_by_label("Asking as").locator("option").all_inner_texts() == ["ada"]
+            assert page.get_by_label("Asking as").is_disabled()
+            ask(page, "pink vase")
+            until(lambda page=page: page.evaluate(ASK_WHO) == 429)
+            page.get_by_role("textbox", name="Your question").fill("red lamp")
+            page.keyboard.press("Enter")
+            page.get_by_role("alert").wait_for()
+            assert "Try again in" in page.get_by_role("alert").inner_text()
