@@ -71,7 +71,7 @@ async def _connected(url: str, allow_private: bool, timeout_s: float) -> AsyncIt
     """A client for one exchange: nothing is kept open towards a server that is not ours."""
     http = httpx2.AsyncClient(
         transport=GuardedTransport(allow_private=allow_private),
-        timeout=timeout_s,
+        timeout=None,  # one clock for all of it, below
         trust_env=False,
         follow_redirects=False,
     )
@@ -83,7 +83,7 @@ async def _connected(url: str, allow_private: bool, timeout_s: float) -> AsyncIt
         async with (
             asyncio.timeout(timeout_s),
             http,
-            Client(transport, client_info=us, read_timeout_seconds=timeout_s, cache=None) as client,
+            Client(transport, client_info=us, cache=None) as client,
         ):
             yield client
     except TimeoutError:
@@ -108,6 +108,4 @@ def _reason(error: BaseException) -> str:
         return f"it answered with MCP error {error.code}"
     if isinstance(error, httpx2.ConnectError | ConnectionError):
         return "it cannot be reached"
-    if isinstance(error, httpx2.TimeoutException):
-        return "no answer in time"
     return f"its answer cannot be used ({type(error).__name__})"

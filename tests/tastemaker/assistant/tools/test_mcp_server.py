@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
-from tastemaker.assistant.clients import ModelClient, RouterClient, Upstreams
+from tastemaker.assistant.clients import ModelClient, Upstreams
 from tastemaker.assistant.identity import Identity, IdentityConfig
 from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.tools.mcp_server import McpEndpoint, build_stdio
@@ -58,7 +58,7 @@ def make_site(folder: Path, servers: Servers, auth: Any) -> Iterator[Site]:
     engine, app = open_database(f"sqlite:///{folder}/a.db"), FastAPI()
     http = httpx.AsyncClient(transport=servers)
     models = {name: ModelClient(name, URLS[name], http) for name in URLS if name != "router"}
-    upstreams = Upstreams(**models, router=RouterClient(URLS["router"], http), space=SPACE)
+    upstreams = Upstreams(**models, space=SPACE)
     boards = BoardStore(engine)
     services = SimpleNamespace(
         catalogue=servers.catalogue,
