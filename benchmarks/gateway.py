@@ -75,7 +75,7 @@ def main() -> None:
                 command=COMMAND,
             )
         )
-    save("gateway", [*rows, *feature_reads.measure(command=COMMAND)])
+    save("gateway", [*rows, *feature_reads.measure()])
 
 
 async def _measure(url: str, users: list[str], turn: Turn) -> np.ndarray:

@@ -86,17 +86,18 @@ class Session:
             BadRequest: A picture that cannot be read, an unknown item clicked, an empty board.
             NotFound: No such board of this user.
         """
-        held = await asyncio.to_thread(self.conversations.get, asked.conversation, asked.user)
-        notices = list(asked.notices)
-        if asked.conversation and held is None:
-            notices.append("This conversation was forgotten: a new one began.")
-        conversation = held or self.conversations.new(asked.user)
-        async with self._lock(conversation.conversation_id):
-            if held is not None:  # another turn may have ended while we waited
-                held = self.conversations.get(asked.conversation, asked.user)
-                conversation = held or conversation
-            turn = _Turn(self, conversation, caller, replace(asked, notices=tuple(notices)))
+        if asked.conversation is None:
+            turn = _Turn(self, self.conversations.new(asked.user), caller, asked)
             async for event in turn.run(max_cents):
+                yield event
+            return
+        async with self._lock(asked.conversation):  # one turn of a conversation at a time
+            held = await asyncio.to_thread(self.conversations.get, asked.conversation, asked.user)
+            if held is None:
+                said = "This conversation was forgotten: a new one began."
+                asked = replace(asked, notices=(*asked.notices, said))
+                held = self.conversations.new(asked.user)
+            async for event in _Turn(self, held, caller, asked).run(max_cents):
                 yield event
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -165,7 +166,8 @@ class _Turn:
             signals = await session.features.read(
                 asked.user, self.conversation.conversation_id, deadline_s=session.config.features_s
             )
-        signals = await asyncio.to_thread(self._with_the_log, signals)
+        if not (signals.history or (asked.user is None and signals.session.items)):
+            signals = await asyncio.to_thread(self._with_the_log, signals)
         notices = [*asked.notices, *self._notices(signals)]
         with trace.part("question"):
             return await session.questions.make(
@@ -179,8 +181,6 @@ class _Turn:
     def _with_the_log(self, signals: Signals) -> Signals:
         """Where the features have no history, what the log of this assistant itself holds."""
         engine, user_id = self.session.features.engine, self.asked.user
-        if signals.history or (user_id is None and signals.session.items):
-            return signals
         if user_id is not None:
             found = event_log.of_user(engine, user_id)
         else:

@@ -77,7 +77,8 @@ async def _fresh(services: Services, caller: Caller, asked: Asked) -> Events:
     async with aclosing(services.session.answer(asked, caller, left_cents)) as events:
         async for event in events:
             if isinstance(event, Reply):
-                services.limits.charge(caller, event.cents)
+                charge = asyncio.to_thread(services.limits.charge, caller, event.cents)
+                services.session.later(charge)
             yield event
 
 
