@@ -11,6 +11,8 @@ import httpx
 import pytest
 import yaml
 
+from tastemaker.core.home import Home
+from tastemaker.data.dataset import load_dataset
 from tastemaker.jobs.full_stack import STEPS
 from tests.integration.conftest import Chain, environment, start_pipeline, wait_for
 
@@ -141,6 +143,81 @@ def test_a_real_router_answer_contains_a_tool_call(served: tuple[Chain, int]) ->
     assert turn["items"], turn
     image = httpx.get(base + turn["items"][0]["image_url"], timeout=30)
     assert image.content.startswith(b"\xff\xd8")
+
+
+def test_what_is_saved_is_known_to_the_next_turn(served: tuple[Chain, int]) -> None:
+    _, port = served
+    user = "user-00003"
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http:
+        before = http.get(f"/api/users/{user}").json()
+        assert before["recent"], "the chain materialised the simulated users' histories"
+        assert before["missing"] == ["session_history"]
+        asked = {"messages": [{"role": "user", "content": "something for me"}], "user": user}
+        first = http.post("/v1/chat/completions", json=asked).json()["tastemaker"]
+        assert first["items"]
+        assert first["notices"] == []
+        saved = [item["item_id"] for item in first["items"][:3]]
+        events = [{"item_id": item_id, "action": "save"} for item_id in saved]
+        body = {"user": user, "conversation": first["conversation"], "events": events}
+        assert http.post("/api/events", json=body).json() == {"accepted": 3, "pushed": True}
+        after = http.get(f"/api/users/{user}").json()
+        assert after["counts"]["save_1d"] == before["counts"]["save_1d"] + 3
+        assert [item["item_id"] for item in after["recent"][:3]] == saved[::-1]
+        asked["tastemaker"] = {"conversation": first["conversation"]}
+        second = http.post("/v1/chat/completions", json=asked).json()["tastemaker"]
+        assert not set(saved) & {item["item_id"] for item in second["items"]}
+
+
+def test_a_forgotten_user_is_gone_everywhere(served: tuple[Chain, int]) -> None:
+    chain, port = served
+    user = "user-00004"
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http:
+        item = http.get(f"/api/users/{user}").json()["recent"][0]["item_id"]
+        http.post("/api/boards", json={"user": user, "title": "mine", "items": [item]})
+        http.post(
+            "/api/events", json={"user": user, "events": [{"item_id": item, "action": "save"}]}
+        )
+        asked = {"messages": [{"role": "user", "content": "something for me"}], "user": user}
+        told = http.post("/v1/chat/completions", json=asked).json()["tastemaker"]
+        gone = http.delete(f"/api/users/{user}").json()["deleted"]
+        assert (gone["boards"], gone["conversations"], gone["turns"]) == (1, 1, 1)
+        assert gone["events"] >= 1
+        assert gone["features"] >= 1
+        after = http.get(f"/api/users/{user}").json()
+        assert (after["recent"], after["num_events"], after["num_boards"]) == ([], 0, 0)
+        where = f"/v1/conversations/{told['conversation']}"
+        assert http.get(where, params={"user": user}).status_code == 404
+    live = chain.live("recommender")["dataset"]
+    collected = chain.tastemaker("collect-events", "--dataset", live)
+    assert collected.returncode == 0, collected.stderr
+    version = collected.stdout.strip().splitlines()[-1]
+    assert version != live
+    events = load_dataset(Home(chain.home), version).read("events", ["user_id"])
+    users = set(events["user_id"].to_pylist())
+    assert user not in users
+    assert "user-00003" in users
+
+
+def test_the_official_client_talks_to_the_real_router(served: tuple[Chain, int]) -> None:
+    from openai import OpenAI
+
+    _, port = served
+    with OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none") as client:
+        stream = client.chat.completions.create(
+            model="tastemaker",
+            messages=[{"role": "user", "content": "something for me"}],
+            user="user-00005",
+            stream=True,
+        )
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        assert text
+        first = client.responses.create(model="tastemaker", input="something for me")
+        assert first.status == "completed"
+        second = client.responses.create(
+            model="tastemaker", input="more like the first one", previous_response_id=first.id
+        )
+        assert second.output_text
+        assert client.responses.retrieve(second.id).output_text == second.output_text
 
 
 def test_ask_prints_an_answer(served: tuple[Chain, int]) -> None:

@@ -17,8 +17,9 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".html": "text/html",
 }
+_FRESH = {"Cache-Control": "no-cache"}  # asked again each time, so that modules never mix
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self' data: blob:; style-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; style-src 'self'; "
     "script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -33,13 +34,14 @@ def routes() -> APIRouter:
 
     @api.get("/")
     async def index() -> FileResponse:
-        return FileResponse(files["index.html"], media_type="text/html")
+        return FileResponse(files["index.html"], media_type="text/html", headers=_FRESH)
 
     @api.get("/page/{name}")
     async def file(name: str) -> FileResponse:
         if name not in files:
             raise NotFound(f"no page file {name!r}")
-        return FileResponse(files[name], media_type=_TYPES[files[name].suffix])
+        kind = _TYPES[files[name].suffix]
+        return FileResponse(files[name], media_type=kind, headers=_FRESH)
 
     return api
 
