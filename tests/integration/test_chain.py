@@ -220,6 +220,31 @@ def test_the_official_client_talks_to_the_real_router(served: tuple[Chain, int])
         assert client.responses.retrieve(second.id).output_text == second.output_text
 
 
+def test_an_mcp_client_calls_the_native_tools(served: tuple[Chain, int]) -> None:
+    import asyncio
+
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    _, port = served
+
+    async def use() -> tuple[set[str], list[dict[str, object]]]:
+        async with Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp")) as client:
+            listed = await client.list_tools()
+            found = await client.call_tool("search_items", {"query": "a blue lamp"})
+            assert not found.is_error
+            assert found.structured_content is not None
+            return {tool.name for tool in listed.tools}, found.structured_content["items"]
+
+    names, items = asyncio.run(use())
+    assert {"search_items", "similar_items", "recommend", "complete_board", "shop_room"} <= names
+    assert {"board_get", "board_save"} <= names
+    assert "answer" not in names
+    assert items
+    picture = httpx.get(str(items[0]["image_url"]), timeout=30)
+    assert picture.content.startswith(b"\xff\xd8")
+
+
 def test_ask_prints_an_answer(served: tuple[Chain, int]) -> None:
     chain, port = served
     asked = chain.tastemaker("ask", "--first", "--url", f"http://127.0.0.1:{port}")

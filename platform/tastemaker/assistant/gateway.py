@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.routing import Route
 
 from tastemaker import __version__
 from tastemaker.assistant.api import (
@@ -33,6 +34,7 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.identity import check_bind
 from tastemaker.assistant.services import Services, make_services
 from tastemaker.assistant.settings import GatewayConfig
+from tastemaker.assistant.tools.mcp_server import PATH, McpEndpoint
 from tastemaker.core.config import from_settings
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
@@ -69,12 +71,15 @@ def build_app(
         home, catalogue, urls, config, user_model=user_model, transport=transport
     )
 
+    mcp = McpEndpoint(services)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.tools.start()
         services.features.start()
         sweeping = asyncio.ensure_future(_sweep(services))
-        yield
+        async with mcp.run():
+            yield
         sweeping.cancel()
         await services.close()
 
@@ -84,6 +89,7 @@ def build_app(
     for resource in (chat, responses, conversations, events, users, boards, tools, ledger, items):
         app.include_router(resource.routes(services))
     app.include_router(page.routes())
+    app.router.routes.append(Route(PATH, endpoint=mcp))
     _add_health(app, services)
     app.add_middleware(page.Guard, max_body_bytes=config.assistant.max_body_bytes)
     return app
