@@ -4,14 +4,17 @@
 
 50 conversations at once, each of users of the catalogue: a turn, a pause of 2 seconds on average,
 and so on. The gateway is the real one with everything on: features by Feast on SQLite, database,
-ledger, traces. The model servers take a fixed time (benchmarks/stub_servers.py); the overhead of
-a turn is what its client waits beyond those. All three processes share the machine. Baseline: the
-client makes the same five model calls itself, without a gateway.
+ledger, traces. The model servers hold each request for a fixed time and count how long it really
+was (benchmarks/stub_servers.py). The client first makes the five requests of a turn itself, without
+a gateway: what it waits beyond the models' time is what HTTP on this machine costs (the baseline).
+The overhead of a turn is what its client waits beyond the models' time and the baseline's median.
+All three processes share the machine.
 """
 
 import asyncio
 import os
 import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -26,7 +29,6 @@ import numpy as np
 
 from benchmarks import feature_reads
 from benchmarks.rows import row, save
-from benchmarks.stub_servers import TURN_S
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users
 from tastemaker.core.home import Home
@@ -35,7 +37,7 @@ COMMAND = "python -m benchmarks.gateway"
 CONVERSATIONS, TURNS, WARM_UP, THINK_S = 50, 12, 2, 2.0
 GOALS = {"p50": 10.0, "p99": 30.0}
 
-Turn = Callable[[httpx.AsyncClient, str, str | None], Awaitable[str]]
+Turn = Callable[[httpx.AsyncClient, str, str | None, str], Awaitable[str]]
 
 
 def main() -> None:
@@ -54,8 +56,9 @@ def main() -> None:
         try:
             _wait(f"http://127.0.0.1:{stub_port}/ready", stub)
             _wait(f"http://127.0.0.1:{port}/healthz", gateway)
-            direct = asyncio.run(_measure(urls[0], users, _directly))
-            through = asyncio.run(_measure(f"http://127.0.0.1:{port}", users, _through))
+            direct = asyncio.run(_measure(urls[0], urls[0], users, _directly))
+            waited = asyncio.run(_measure(f"http://127.0.0.1:{port}", urls[0], users, _through))
+            through = waited - np.median(direct)
         finally:
             for process in (gateway, stub):
                 process.terminate()
@@ -78,10 +81,10 @@ def main() -> None:
     save("gateway", [*rows, *feature_reads.measure()])
 
 
-async def _measure(url: str, users: list[str], turn: Turn) -> np.ndarray:
-    """Milliseconds of each turn beyond the model servers' fixed time."""
+async def _measure(url: str, stub: str, users: list[str], turn: Turn) -> np.ndarray:
+    """Milliseconds of each turn beyond the time that the model servers held its requests."""
     limits = httpx.Limits(max_connections=CONVERSATIONS * 2, max_keepalive_connections=200)
-    found: list[float] = []
+    waited: dict[str, float] = {}
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30, trust_env=False) as http:
 
         async def converse(number: int) -> None:
@@ -89,22 +92,28 @@ async def _measure(url: str, users: list[str], turn: Turn) -> np.ndarray:
             conversation = None
             for place in range(TURNS + WARM_UP):
                 await asyncio.sleep(draw.expovariate(1 / THINK_S))
+                trace = secrets.token_hex(16)
                 start = time.perf_counter()
-                conversation = await turn(http, users[number % len(users)], conversation)
+                conversation = await turn(http, users[number % len(users)], conversation, trace)
                 if place >= WARM_UP:
-                    found.append((time.perf_counter() - start - TURN_S) * 1000)
+                    waited[trace] = time.perf_counter() - start
 
         await asyncio.gather(*(converse(number) for number in range(CONVERSATIONS)))
-    return np.array(found)
+        held = [(await http.get(f"{stub}/held/{trace}")).json()["held_s"] for trace in waited]
+    return (np.array(list(waited.values())) - np.array(held)) * 1000
 
 
-async def _through(http: httpx.AsyncClient, user: str, conversation: str | None) -> str:
+def _parent(trace: str) -> dict[str, str]:
+    return {"traceparent": f"00-{trace}-{'0' * 15}1-01"}
+
+
+async def _through(http: httpx.AsyncClient, user: str, conversation: str | None, trace: str) -> str:
     body = {
         "messages": [{"role": "user", "content": "show me a lamp"}],
         "user": user,
         "tastemaker": {"conversation": conversation},
     }
-    reply = await http.post("/v1/chat/completions", json=body)
+    reply = await http.post("/v1/chat/completions", json=body, headers=_parent(trace))
     reply.raise_for_status()
     ours = reply.json()["tastemaker"]
     assert [step["tool"] for step in ours["steps"]] == ["search_items", "answer"], ours
@@ -112,11 +121,14 @@ async def _through(http: httpx.AsyncClient, user: str, conversation: str | None)
     return str(ours["conversation"])
 
 
-async def _directly(http: httpx.AsyncClient, user: str, conversation: str | None) -> str:
+async def _directly(
+    http: httpx.AsyncClient, user: str, conversation: str | None, trace: str
+) -> str:
     for name in ("recommender", "router", "encoder", "retrieval", "router"):
         path = "/v1/chat/completions" if name == "router" else f"/v1/models/{name}:predict"
         body = {"messages": [{"role": "user", "content": "show me a lamp"}]}
-        (await http.post(path, json=body)).raise_for_status()
+        reply = await http.post(path, json=body, headers=_parent(trace))
+        reply.raise_for_status()
     return ""
 
 

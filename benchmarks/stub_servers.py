@@ -7,6 +7,7 @@ script is search, then answer. `python -m benchmarks.stub_servers PORT` serves a
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.core.home import Home
 
 MODEL_S = {"encoder": 0.010, "retrieval": 0.005, "recommender": 0.010, "router": 0.040}
-# of a turn: the user, two decisions, one search
-TURN_S = MODEL_S["recommender"] + 2 * MODEL_S["router"] + MODEL_S["encoder"] + MODEL_S["retrieval"]
 USER_DIM = 128
 
 
@@ -36,15 +35,26 @@ def app(catalogue: Catalogue) -> Starlette:
         "recommender": {"predictions": [{"user_embedding": user, "items": hits}]},
     }
 
+    held_s: dict[str, float] = {}  # by trace, how long its requests were held here
+
+    async def hold(request: Request, name: str) -> None:
+        start = time.perf_counter()
+        await asyncio.sleep(MODEL_S[name])
+        trace = request.headers.get("traceparent", "--").split("-")[1]
+        held_s[trace] = held_s.get(trace, 0.0) + time.perf_counter() - start
+
+    async def held(request: Request) -> JSONResponse:
+        return JSONResponse({"held_s": held_s.get(request.path_params["trace"], 0.0)})
+
     async def predict(request: Request) -> JSONResponse:
         await request.body()
         name = request.path_params["name"].removesuffix(":predict")
-        await asyncio.sleep(MODEL_S[name])
+        await hold(request, name)
         return JSONResponse(bodies[name])
 
     async def chat(request: Request) -> JSONResponse:
         messages = (await request.json())["messages"]
-        await asyncio.sleep(MODEL_S["router"])
+        await hold(request, "router")
         name, arguments = "search_items", {"query": "a lamp"}
         if messages[-1]["role"] == "tool":
             handle = messages[-1]["content"][0]["text"]
@@ -61,6 +71,7 @@ def app(catalogue: Catalogue) -> Starlette:
     routes = [
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models/{name}", predict, methods=["POST"]),
+        Route("/held/{trace}", held),
         Route("/{path:path}", ready),
     ]
     return Starlette(routes=routes)

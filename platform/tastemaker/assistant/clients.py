@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import numpy as np
+from pydantic_core import to_json
 
 from tastemaker.core.errors import ServiceError, SpaceMismatch
 
+_JSON = {"Content-Type": "application/json"}
 _READY_TIMEOUT_S = 1.5  # of all at once; whoever asks us waits not much longer
 
 
@@ -200,7 +202,9 @@ async def _post(
 ) -> dict[str, Any]:
     service, url, start = to.name, to.url, time.monotonic()
     try:
-        response = await to.http.post(url + path, json=body, timeout=max(timeout_s, 0.01))
+        response = await to.http.post(
+            url + path, content=to_json(body), headers=_JSON, timeout=max(timeout_s, 0.01)
+        )
     except httpx.TimeoutException:
         waited = f"no answer in {time.monotonic() - start:.1f} s"
         raise OutOfTime(service, url, waited) from None

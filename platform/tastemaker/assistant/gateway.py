@@ -32,16 +32,19 @@ from tastemaker.assistant.api import (
 from tastemaker.assistant.api.errors import add_errors
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.identity import check_bind
+from tastemaker.assistant.pauses import keep_short
 from tastemaker.assistant.services import Services, make_services
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.tools.mcp_server import PATH, McpEndpoint
 from tastemaker.core.config import from_settings
+from tastemaker.core.database import checkpoint
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
 from tastemaker.promotion.environment import get_live
 
 _SWEEP_S = 3600.0
+_TIDY_S = 5.0
 
 
 def build_app(
@@ -52,6 +55,7 @@ def build_app(
     *,
     user_model: str = "",
     transport: httpx.AsyncBaseTransport | None = None,
+    alone: bool = False,
 ) -> FastAPI:
     """The app.
 
@@ -62,6 +66,7 @@ def build_app(
         config: Limits, identity, features, providers.
         user_model: Digest of the live sequence bundle.
         transport: How the servers are reached; default real HTTP.
+        alone: The process serves nothing else, and its interpreter may be tuned for it.
 
     Raises:
         ConfigError: A configuration that cannot be served.
@@ -77,10 +82,14 @@ def build_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.tools.start()
         services.features.start()
-        sweeping = asyncio.ensure_future(_sweep(services))
+        chores = [asyncio.ensure_future(_sweep(services)), asyncio.ensure_future(_tidy(services))]
+        if alone:
+            outbox = services.features.outbox
+            chores.append(asyncio.ensure_future(keep_short(lambda: outbox.opened is not None)))
         async with mcp.run():
             yield
-        sweeping.cancel()
+        for chore in chores:
+            chore.cancel()
         await services.close()
 
     app = FastAPI(title="Tastemaker", version=__version__, lifespan=lifespan, docs_url=None)
@@ -128,6 +137,13 @@ async def _sweep(services: Services) -> None:
         await asyncio.sleep(_SWEEP_S)
 
 
+async def _tidy(services: Services) -> None:
+    """Bring the database's log back into its file, off the path of any turn."""
+    while True:
+        await asyncio.sleep(_TIDY_S)
+        await asyncio.to_thread(checkpoint, services.engine)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serve the assistant of the home in `TASTEMAKER_HOME` until stopped."""
     parser = argparse.ArgumentParser(prog="tastemaker.assistant.gateway")
@@ -146,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
         check_bind(config.identity, given["host"])
         catalogue = Catalogue.live(home, environment)
         user_model = get_live(home, environment, "recommender").bundle
-        app = build_app(home, catalogue, urls, config, user_model=user_model)
+        app = build_app(home, catalogue, urls, config, user_model=user_model, alone=True)
     except TastemakerError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None

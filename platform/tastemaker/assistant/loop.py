@@ -352,7 +352,10 @@ class _Run:
         was = {"role": "assistant", "content": said}
         if call is not None:
             was = codec.assistant_message(call_id, call.name, call.arguments)
-        told = [{"type": "text", "text": codec.clean_text(f"error: {text}")}]
+        # "error:" is this platform's own word; what a foreign tool says is quoted as data
+        ours = call is None or call.name in NATIVE
+        said_of_it = codec.clean_text(f"{'error' if ours else 'failed'}: {text}")
+        told = [{"type": "text", "text": said_of_it}]
         self.messages += [was, {"role": "tool", "tool_call_id": call_id, "content": told}]
 
     def _keep(self, message: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.registry import Registry
-from tastemaker.assistant.tracing import Tracing
+from tastemaker.assistant.tracing import Tracing, add_trace
 from tastemaker.core.database import open_database
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
@@ -119,6 +119,7 @@ def make_services(
     http = httpx.AsyncClient(
         transport=transport,
         trust_env=False,
+        event_hooks={"request": [add_trace]},
         limits=httpx.Limits(max_connections=400, max_keepalive_connections=100),
     )
     models = {name: ModelClient(name, urls[name], http) for name in urls if name != "router"}

@@ -25,8 +25,9 @@ from tastemaker.assistant.metrics import Metrics
 from tastemaker.assistant.question import Questions
 from tastemaker.assistant.reply import Reply, shown_items, step_body
 from tastemaker.assistant.settings import AssistantConfig
-from tastemaker.assistant.tracing import Tracing, TurnTrace
+from tastemaker.assistant.tracing import OUTGOING, Tracing, TurnTrace
 from tastemaker.assistant.turn import Answer, Question, Step
+from tastemaker.core.database import work
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
 from tastemaker.features.client import FeatureClient
@@ -92,7 +93,12 @@ class Session:
                 yield event
             return
         async with self._lock(asked.conversation):  # one turn of a conversation at a time
-            held = await asyncio.to_thread(self.conversations.get, asked.conversation, asked.user)
+            held = await work(
+                self.conversations.engine,
+                self.conversations.get,
+                asked.conversation,
+                asked.user,
+            )
             if held is None:
                 said = "This conversation was forgotten: a new one began."
                 asked = replace(asked, notices=(*asked.notices, said))
@@ -132,8 +138,10 @@ class _Turn:
 
     async def run(self, max_cents: float) -> AsyncGenerator[Step | Reply, None]:
         session, asked = self.session, self.asked
+        engine = session.conversations.engine
         headers = {"traceparent": asked.traceparent} if asked.traceparent else {}
         trace = session.tracing.turn(headers)
+        OUTGOING.set(trace.headers())
         session.metrics.running.inc()
         status = "failed"
         try:
@@ -147,7 +155,7 @@ class _Turn:
                 reply = self._reply(event, trace, entries)
                 if event.degraded:
                     session.metrics.degraded.inc()
-                await asyncio.to_thread(self._store, question, event, reply, entries)
+                await work(engine, self._store, question, event, reply, entries)
                 self._follow_up(question, reply)
                 status = "done"
                 yield reply
@@ -167,7 +175,7 @@ class _Turn:
                 asked.user, self.conversation.conversation_id, deadline_s=session.config.features_s
             )
         if not (signals.history or (asked.user is None and signals.session.items)):
-            signals = await asyncio.to_thread(self._with_the_log, signals)
+            signals = await work(session.features.engine, self._with_the_log, signals)
         notices = [*asked.notices, *self._notices(signals)]
         with trace.part("question"):
             return await session.questions.make(

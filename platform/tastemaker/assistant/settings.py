@@ -24,7 +24,7 @@ class AssistantConfig(Config):
     num_items: int = Field(default=10, ge=1, le=50)  # of a list
     max_turns: int = Field(default=8, ge=1)  # of a conversation that the router is shown
     max_lists: int = Field(default=20, ge=1, le=24)  # likewise; handles end at @32
-    max_conversations: int = Field(default=1000, ge=1)  # kept decoded in memory
+    max_conversations: int = Field(default=200, ge=1)  # kept decoded in memory
     idle_s: float = Field(default=86_400.0, gt=0)  # until a conversation has ended
     keep_days: float = Field(default=90.0, gt=0)  # turns' records are kept
     max_body_bytes: int = Field(default=12 << 20, ge=1024)  # of a request

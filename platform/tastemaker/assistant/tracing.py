@@ -9,9 +9,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import httpx
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, TracerProvider
@@ -26,7 +28,15 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from tastemaker import __version__
 
 _KEEP_FILES = 14
+# headers of the turn that a request to a server is made for
+OUTGOING: ContextVar[Mapping[str, str] | None] = ContextVar("outgoing", default=None)
+_EVERY_MS, _AT_ONCE = 200, 64  # small batches: one of 512 would hold up turns for 100 ms
 _PROPAGATOR = TraceContextTextMapPropagator()
+
+
+async def add_trace(request: httpx.Request) -> None:
+    """An httpx hook: a server's spans become part of the turn's trace."""
+    request.headers.update(OUTGOING.get() or {})
 
 
 class Tracing:
@@ -51,8 +61,13 @@ class Tracing:
         exporter = ConsoleSpanExporter(
             out=self.file, formatter=lambda span: span.to_json(indent=None) + "\n"
         )
-        processor = SimpleSpanProcessor if at_once else BatchSpanProcessor
-        self.provider.add_span_processor(processor(exporter))
+        self.provider.add_span_processor(
+            SimpleSpanProcessor(exporter)
+            if at_once
+            else BatchSpanProcessor(
+                exporter, schedule_delay_millis=_EVERY_MS, max_export_batch_size=_AT_ONCE
+            )
+        )
         if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 

@@ -1,7 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from tastemaker.core.database import open_database
 from tastemaker.core.errors import ConfigError
@@ -27,3 +28,31 @@ def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
     blocked.write_text("")
     with pytest.raises(ConfigError, match=r"file/a\.db"):
         open_database(f"sqlite:///{blocked}/a.db")
+
+
+def test_threads_write_one_after_another_and_none_waits_long(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/a.db")
+    with engine.begin() as connection:
+        connection.execute(text("create table t (x int)"))
+
+    def write(number: int) -> None:
+        for value in range(25):
+            with engine.begin() as connection:
+                connection.execute(text("insert into t values (:x)"), {"x": number * 100 + value})
+                connection.execute(text("update t set x = x where x = -1"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+        failed = pool.submit(_broken_off, engine)
+        with pytest.raises(ZeroDivisionError):
+            failed.result()
+        pool.submit(write, 9).result(timeout=5)  # the one that broke off let go
+    with engine.connect() as connection:
+        assert connection.execute(text("select count(*) from t")).scalar_one() == 225
+    engine.dispose()
+
+
+def _broken_off(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("insert into t values (1)"))
+        raise ZeroDivisionError

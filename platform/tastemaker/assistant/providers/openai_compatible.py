@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -65,10 +66,11 @@ class OpenAICompatible:
         messages = to_text_messages(
             request, max_items=self.max_items, with_images=self.reads_images
         )
+        messages = [_with_calls(message, _written) for message in messages]
         body = {
             "model": self.model,
             "messages": messages,
-            "tools": list(request.tools),
+            "tools": [_renamed(tool, _written) for tool in request.tools],
             "tool_choice": "auto",
             "temperature": 0,
             "max_tokens": self.max_tokens or request.max_tokens,
@@ -92,6 +94,9 @@ class OpenAICompatible:
             headers=self._headers,
         )
         reply = read_reply(self.name, body)
+        meant = {_written(name): name for name in request.tool_names()}
+        read = _with_calls(reply.message, lambda name: meant.get(name, name))
+        reply = replace(reply, message=read)
         check_reply(self.name, reply, request)
         if reply.message.get("tool_calls") or ANSWER not in request.tool_names():
             return reply
@@ -105,6 +110,27 @@ class OpenAICompatible:
     async def ready(self) -> str:
         """An empty string when the endpoint lists its models, else why not."""
         return await wire.ready(self.http, f"{self.url}/models", self._headers)
+
+
+def _written(name: str) -> str:
+    """A tool's name as such endpoints take it: letters, digits, _ and - alone, 64 at most."""
+    return name.replace(".", "--")[-64:]
+
+
+def _with_calls(message: Mapping[str, Any], rename: Callable[[str], str]) -> dict[str, Any]:
+    """A message with the names of its calls written otherwise; what is no call stays."""
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return dict(message)
+    return {**message, "tool_calls": [_renamed(call, rename) for call in calls]}
+
+
+def _renamed(held: Any, rename: Callable[[str], str]) -> Any:
+    """A tool or a call with its function's name written otherwise."""
+    function = held.get("function") if isinstance(held, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        return held
+    return {**held, "function": {**function, "name": rename(function["name"])}}
 
 
 def as_answer(text: str) -> dict[str, Any]:

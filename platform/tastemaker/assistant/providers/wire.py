@@ -8,10 +8,12 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
+from pydantic_core import to_json
 
 from tastemaker.assistant.providers.backend import BackendFault, FaultKind
 
 MAX_REPLY_BYTES = 4 << 20
+_JSON = {"Content-Type": "application/json"}
 _READY_TIMEOUT_S = 1.5
 _MAX_REASON_CHARS = 200
 _MAX_RETRY_AFTER_S = 3600.0
@@ -42,7 +44,13 @@ async def post(
     try:
         async with (
             asyncio.timeout(max(timeout_s, 0.01)),
-            http.stream("POST", url, json=body, headers=headers, timeout=None) as response,
+            http.stream(
+                "POST",
+                url,
+                content=to_json(body),
+                headers={**_JSON, **(headers or {})},
+                timeout=None,
+            ) as response,
         ):
             content = bytearray()
             async for piece in response.aiter_bytes():

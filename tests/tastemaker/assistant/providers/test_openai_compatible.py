@@ -142,6 +142,22 @@ def test_parallel_calls_pass(endpoint: Endpoint) -> None:
     assert len(complete(endpoint).message["tool_calls"]) == 2
 
 
+def test_a_tool_of_an_operators_is_written_without_its_dot(endpoint: Endpoint) -> None:
+    function = {"name": "stock.in--store", "description": "", "parameters": {"type": "object"}}
+    request = asked()
+    request = replace(request, tools=[*request.tools, {"type": "function", "function": function}])
+    endpoint.says = completion(called("stock--in--store"))
+
+    async def ask() -> RouterReply:
+        async with httpx.AsyncClient() as http:
+            backend = OpenAICompatible(f"{endpoint.url}/v1", http, model="m", name="m")
+            return await backend.complete(request, timeout_s=5)
+
+    reply = asyncio.run(ask())
+    assert endpoint.bodies[-1]["tools"][-1]["function"]["name"] == "stock--in--store"
+    assert reply.message["tool_calls"][0]["function"]["name"] == "stock.in--store"
+
+
 def test_plain_words_are_an_answer(endpoint: Endpoint) -> None:
     endpoint.says = completion({"role": "assistant", "content": "Hello there."})
     call = complete(endpoint).message["tool_calls"][0]["function"]
