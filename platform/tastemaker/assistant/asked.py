@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import time
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tastemaker.assistant.errors import BadRequest
@@ -31,6 +33,8 @@ class Asked:
         stream: Whether the reply is a stream.
         notices: What the client should know of its request.
         traceparent: The client's trace, as its header names it; empty for none.
+        turn_id: Of the turn that answers it: a stream names it before there is a reply.
+        created: Seconds since 1970 when it came.
     """
 
     question: str
@@ -46,6 +50,8 @@ class Asked:
     stream: bool = False
     notices: tuple[str, ...] = ()
     traceparent: str = ""
+    turn_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: int = field(default_factory=lambda: int(time.time()))
 
 
 def read_question(text: str, images: Sequence[str], max_chars: int, param: str) -> str:

@@ -7,7 +7,6 @@ reply is given; what the user was shown follows in the background, from a durabl
 import asyncio
 import math
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import dataclass, field, replace
@@ -132,7 +131,7 @@ class _Turn:
     ) -> None:
         self.session, self.conversation = session, conversation
         self.caller, self.asked = caller, asked
-        self.turn_id, self.start = uuid.uuid4().hex, time.monotonic()
+        self.turn_id, self.start = asked.turn_id, time.monotonic()
         self.steps: list[Step] = []
         self.attempts: list[Attempt] = []
 
@@ -218,7 +217,7 @@ class _Turn:
         """What is told of the turn whatever came of it."""
         return Reply(
             id=self.turn_id,
-            created=int(time.time()),
+            created=self.asked.created,
             conversation=self.conversation.conversation_id,
             question=self.asked.question,
             text="",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.assistant.api.auth import Asking
-from tastemaker.assistant.api.fields import UserId
+from tastemaker.assistant.api.fields import BoardId, UserId
 from tastemaker.assistant.boards import MAX_ITEMS, Board
 from tastemaker.assistant.catalogue import Catalogue, shown
 from tastemaker.assistant.errors import BadRequest
@@ -87,14 +87,14 @@ def routes(services: Any) -> APIRouter:
         return _out(await _stored(store.create, owner, body.title, body.items), catalogue)
 
     @api.get("/api/boards/{board_id}")
-    async def board(board_id: str, caller: Asking, user: UserId | None = None) -> BoardOut:
+    async def board(board_id: BoardId, caller: Asking, user: UserId | None = None) -> BoardOut:
         """One board."""
         found = await asyncio.to_thread(store.get, board_id, _owner(caller, user))
         return _out(found, catalogue)
 
     @api.put("/api/boards/{board_id}")
     async def update(
-        board_id: str, body: BoardChange, caller: Asking, user: UserId | None = None
+        board_id: BoardId, body: BoardChange, caller: Asking, user: UserId | None = None
     ) -> BoardOut:
         """Rename a board, or replace its items."""
         _check_items(body.items or (), catalogue)
@@ -103,7 +103,7 @@ def routes(services: Any) -> APIRouter:
         return _out(changed, catalogue)
 
     @api.delete("/api/boards/{board_id}", status_code=204)
-    async def delete(board_id: str, caller: Asking, user: UserId | None = None) -> Response:
+    async def delete(board_id: BoardId, caller: Asking, user: UserId | None = None) -> Response:
         """Delete a board."""
         await asyncio.to_thread(store.delete, board_id, _owner(caller, user))
         return Response(status_code=204)

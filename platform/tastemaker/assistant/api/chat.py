@@ -1,14 +1,15 @@
 """POST /v1/chat/completions: an OpenAI request in, an OpenAI reply out, as JSON or SSE chunks."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
+from tastemaker.assistant.api.fields import BoardId, ConversationId, IdempotencyKey, Text, UserId
 from tastemaker.assistant.asked import (
     MODEL,
     Asked,
@@ -30,14 +31,14 @@ class _Lenient(BaseModel):
 class ImageUrl(_Lenient):
     """Where a picture is: a `data:` URL."""
 
-    url: str
+    url: Text
 
 
 class Part(_Lenient):
     """A piece of a message."""
 
-    type: str
-    text: str = ""
+    type: Text
+    text: Text = ""
     image_url: ImageUrl | None = None
 
 
@@ -45,7 +46,7 @@ class Message(_Lenient):
     """One message of the history."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
+    content: Text | list[Part] | None = None
 
     def text(self) -> str:
         """Its text parts, joined."""
@@ -59,10 +60,10 @@ class Extension(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    conversation: str | None = Field(default=None, max_length=64)
+    conversation: ConversationId | None = None
     similar_to: str | None = Field(default=None, max_length=512)  # an item id that was clicked
-    board: str | None = Field(default=None, max_length=64)  # the question is about this board
-    complete_board: str | None = Field(default=None, max_length=64)
+    board: BoardId | None = None  # the question is about this board
+    complete_board: BoardId | None = None
     shop_room: bool = False  # the picture is a room
     outcome: Outcome | None = None
 
@@ -71,8 +72,8 @@ class ChatRequest(_Lenient):
     """A request; fields that are not listed are ignored, as a model server does."""
 
     messages: list[Message]
-    model: str = MODEL
-    user: str | None = Field(default=None, max_length=256)
+    model: Text = MODEL
+    user: UserId | None = None
     stream: bool = False
     n: int | None = None
     tools: list[Any] | None = None
@@ -94,7 +95,7 @@ def routes(services: Services) -> APIRouter:
         body: ChatRequest,
         request: Request,
         caller: Asking,
-        idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Answer the last message."""
         asked = read_request(body, services.config.assistant, caller.act_for(body.user))
@@ -102,7 +103,7 @@ def routes(services: Services) -> APIRouter:
             services, caller, asked, key=idempotency_key, body=body, headers=request.headers
         )
         if asked.stream:
-            return await turns.stream(events, _chunks)
+            return await turns.stream(events, lambda found: _chunks(found, asked))
         return JSONResponse(completion(await turns.reply_of(request, events)))
 
     return api
@@ -119,7 +120,7 @@ def read_request(request: ChatRequest, limits: AssistantConfig, user: str | None
     Raises:
         BadRequest: Naming the field at fault.
     """
-    if (request.n or 1) != 1:
+    if request.n not in (None, 1):
         raise BadRequest(f"n={request.n}: one answer a request", "n")
     if request.tools:
         raise BadRequest("tools: the assistant calls its own tools only", "tools")
@@ -159,30 +160,44 @@ def completion(reply: Reply) -> dict[str, Any]:
     }
 
 
-async def _chunks(events: AsyncIterator[Step | Reply]) -> AsyncIterator[str]:
+async def _chunks(events: AsyncIterator[Step | Reply], asked: Asked) -> AsyncIterator[str]:
+    begun = False
     async for event in events:
+        own = (asked.turn_id, asked.created)  # a retry is told as the turn of the first try
+        head = _head(*((event.id, event.created) if isinstance(event, Reply) else own))
+        if not begun:
+            begun = True
+            yield _chunk(head, {"role": "assistant", "content": ""})
         if isinstance(event, Step):  # a plain OpenAI client sees an empty delta
-            yield turns.sse({**_chunk({}), "tastemaker": {"step": step_body(event)}})
+            yield _chunk(head, {}, tastemaker={"step": step_body(event)})
             continue
-        for chunk in _answer_chunks(event):
+        for chunk in _answer_chunks(head, event):
             yield chunk
 
 
-def _answer_chunks(reply: Reply) -> Iterator[str]:
+def _answer_chunks(head: Mapping[str, Any], reply: Reply) -> Iterator[str]:
     """The text, word by word, then everything else."""
-    head = {"id": f"chatcmpl-{reply.id}", "created": reply.created}
-    yield turns.sse({**_chunk({"role": "assistant", "content": ""}), **head})
     for place, word in enumerate(reply.text.split(" ")):
-        yield turns.sse({**_chunk({"content": f" {word}" if place else word}), **head})
-    last = {**_chunk({}, finish_reason="stop"), **head, "usage": _usage(reply)}
-    yield turns.sse({**last, "tastemaker": reply.extension()})
+        yield _chunk(head, {"content": f" {word}" if place else word})
+    rest = {"usage": _usage(reply), "tastemaker": reply.extension()}
+    yield _chunk(head, {}, finish_reason="stop", **rest)
     yield "data: [DONE]\n\n"
 
 
-def _chunk(delta: Mapping[str, Any], *, finish_reason: str | None = None) -> dict[str, Any]:
-    choice = {"index": 0, "delta": dict(delta), "finish_reason": finish_reason}
-    head = {"id": "chatcmpl-stream", "object": "chat.completion.chunk", "model": MODEL}
-    return {**head, "created": 0, "choices": [choice]}
+def _head(turn_id: str, created: int) -> dict[str, Any]:
+    head = {"id": f"chatcmpl-{turn_id}", "object": "chat.completion.chunk", "model": MODEL}
+    return {**head, "created": created}
+
+
+def _chunk(
+    head: Mapping[str, Any],
+    delta: Mapping[str, Any],
+    *,
+    finish_reason: str | None = None,
+    **rest: Any,
+) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return turns.sse({**head, "choices": [choice], **rest})
 
 
 def _usage(reply: Reply) -> dict[str, int]:

@@ -1,16 +1,15 @@
 """/v1/conversations: what was said in a conversation, and its deletion."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from tastemaker.assistant.api.auth import Asking
+from tastemaker.assistant.api.fields import ConversationId, UserId
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
 from tastemaker.core.errors import NotFound
-
-ConversationId = Annotated[str, Path(max_length=64)]
 
 
 class TurnBody(BaseModel):
@@ -48,7 +47,7 @@ def routes(services: Services) -> APIRouter:
 
     @api.get("/v1/conversations/{conversation_id}")
     async def read(
-        conversation_id: ConversationId, caller: Asking, user: str | None = None
+        conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> ConversationBody:
         """All turns of a conversation."""
         records = services.conversations.records(conversation_id, caller.act_for(user))
@@ -59,7 +58,7 @@ def routes(services: Services) -> APIRouter:
 
     @api.delete("/v1/conversations/{conversation_id}")
     async def delete(
-        conversation_id: ConversationId, caller: Asking, user: str | None = None
+        conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> Deleted:
         """Delete a conversation with all that is kept of it."""
         if not services.conversations.delete(conversation_id, caller.act_for(user)):

@@ -1,5 +1,7 @@
 """Every error as the OpenAI API gives it: what a caller can mend is a 4xx with its reason."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +13,7 @@ from tastemaker.assistant.clients import ServiceDown
 from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
 
 Body = dict[str, Any]
+_KIND = re.compile(r"[\[(]|^[A-Z]")  # function-after[...], list[Part], ConversationRef
 _KINDS = {
     400: ("invalid_request_error", None),
     401: ("authentication_error", "unauthorized"),
@@ -75,8 +78,13 @@ def add_errors(app: FastAPI) -> None:
     async def validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-        message = f"{where}: {first['msg']}"
+        where = ".".join(_fields(first["loc"][1:])) or "body"
+        message = f"{where}: {first['msg'].removeprefix('Value error, ')}"
         return JSONResponse(
             error_body(message, "invalid_request_error", param=where, code=None), 400
         )
+
+
+def _fields(path: Sequence[int | str]) -> list[str]:
+    """The names in a path; what pydantic calls the kinds of a value is left out."""
+    return [str(p) for p in path if str(p) != "str" and not _KIND.search(str(p))]

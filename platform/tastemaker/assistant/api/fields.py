@@ -5,6 +5,7 @@ Control characters and lone surrogates pass JSON and break databases, headers an
 
 from typing import Annotated
 
+from fastapi import Header
 from pydantic import AfterValidator, Field
 
 from tastemaker.assistant.keys import MAX_USER_CHARS
@@ -16,5 +17,15 @@ def _printable(text: str) -> str:
     return text
 
 
+def _encodable(text: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("holds half a surrogate pair")
+    return text
+
+
 UserId = Annotated[str, Field(min_length=1, max_length=MAX_USER_CHARS), AfterValidator(_printable)]
 ConversationId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+ResponseId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+BoardId = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+Text = Annotated[str, AfterValidator(_encodable)]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=256)]

@@ -7,15 +7,22 @@ conversation. Tool calls are told as `mcp_call` items of the server `tastemaker`
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.chat import Extension
+from tastemaker.assistant.api.fields import (
+    ConversationId,
+    IdempotencyKey,
+    ResponseId,
+    Text,
+    UserId,
+)
 from tastemaker.assistant.asked import MODEL, Asked, read_image, read_question
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.reply import Reply, step_body
@@ -23,8 +30,6 @@ from tastemaker.assistant.services import Services
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.assistant.turn import Step
 from tastemaker.core.errors import NotFound
-
-ResponseId = Annotated[str, Path(max_length=64)]
 
 
 class _Lenient(BaseModel):
@@ -34,9 +39,9 @@ class _Lenient(BaseModel):
 class InputPart(_Lenient):
     """A piece of an input message."""
 
-    type: str
-    text: str = ""
-    image_url: str | None = None
+    type: Text
+    text: Text = ""
+    image_url: Text | None = None
 
 
 class InputMessage(_Lenient):
@@ -44,7 +49,7 @@ class InputMessage(_Lenient):
 
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[InputPart]
+    content: Text | list[InputPart]
 
     def text(self) -> str:
         """Its text parts, joined."""
@@ -56,19 +61,19 @@ class InputMessage(_Lenient):
 class ConversationRef(_Lenient):
     """A conversation by its id."""
 
-    id: str = Field(max_length=64)
+    id: ConversationId
 
 
 class ResponsesRequest(_Lenient):
     """A request; fields that are not listed are ignored, as a model server does."""
 
-    input: str | list[InputMessage]
-    model: str = MODEL
-    user: str | None = Field(default=None, max_length=256)
+    input: Text | list[InputMessage]
+    model: Text = MODEL
+    user: UserId | None = None
     stream: bool = False
-    previous_response_id: str | None = Field(default=None, max_length=64)
-    conversation: Annotated[str, Field(max_length=64)] | ConversationRef | None = None
-    instructions: str | None = None
+    previous_response_id: ResponseId | None = None
+    conversation: ConversationId | ConversationRef | None = None
+    instructions: Text | None = None
     tools: list[Any] | None = None
     tastemaker: Extension = Extension()
 
@@ -82,7 +87,7 @@ def routes(services: Services) -> APIRouter:
         body: ResponsesRequest,
         request: Request,
         caller: Asking,
-        idempotency_key: Annotated[str | None, Header(max_length=256)] = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Answer the input."""
         user = caller.act_for(body.user)
@@ -95,12 +100,12 @@ def routes(services: Services) -> APIRouter:
             services, caller, asked, key=idempotency_key, body=body, headers=request.headers
         )
         if asked.stream:
-            return await turns.stream(events, lambda found: _events(found, before))
+            return await turns.stream(events, lambda found: _events(found, asked, before))
         return JSONResponse(response_body(await turns.reply_of(request, events), before))
 
     @api.get("/v1/responses/{response_id}")
     async def read(
-        response_id: ResponseId, caller: Asking, user: str | None = None
+        response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:
         """A response that was given before."""
         record = _record(services, response_id, caller.act_for(user))
@@ -108,7 +113,7 @@ def routes(services: Services) -> APIRouter:
 
     @api.delete("/v1/responses/{response_id}")
     async def delete(
-        response_id: ResponseId, caller: Asking, user: str | None = None
+        response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:
         """Delete a response; later turns no longer see it."""
         who = caller.act_for(user)
@@ -228,16 +233,19 @@ def _text_part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-async def _events(found: AsyncIterator[Step | Reply], previous: str | None) -> AsyncIterator[str]:
-    numbered, place, begun = _Numbered(), 0, False
+async def _events(
+    found: AsyncIterator[Step | Reply], asked: Asked, previous: str | None
+) -> AsyncIterator[str]:
+    numbered, place, begun, own = _Numbered(), 0, False, (asked.turn_id, asked.created)
     async for event in found:
         if not begun:
             begun = True
-            head = _object("stream", 0, previous, "in_progress")
+            turn = (event.id, event.created) if isinstance(event, Reply) else own
+            head = _object(*turn, previous, "in_progress")
             yield numbered("response.created", response=head)
             yield numbered("response.in_progress", response=head)
         if isinstance(event, Step):
-            item = _call_item("stream", place, step_body(event))
+            item = _call_item(asked.turn_id, place, step_body(event))
             for kind in ("added", "done"):
                 yield numbered(f"response.output_item.{kind}", output_index=place, item=item)
             place += 1
