@@ -271,7 +271,7 @@ def test_page_in_chromium_shows_pictures(served: tuple[Chain, int], tmp_path: Pa
         page.goto(f"http://127.0.0.1:{port}/")
         question = httpx.get(f"http://127.0.0.1:{port}/api/suggestions", timeout=30).json()
         question = question["suggestions"][0] if isinstance(question, dict) else question[0]
-        page.get_by_role("textbox").first.fill(question)
+        page.get_by_role("textbox", name="Your question").fill(question)
         page.keyboard.press("Enter")
         picture = page.locator("img[src*='/items/']")
         picture.first.wait_for(state="visible", timeout=90_000)
