@@ -29,7 +29,7 @@ from tastemaker.assistant.api import (
     tools,
     users,
 )
-from tastemaker.assistant.api.errors import add_errors
+from tastemaker.assistant.api.errors import RESPONSES, add_errors
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.identity import check_bind
 from tastemaker.assistant.pauses import keep_short
@@ -96,7 +96,7 @@ def build_app(
     app.state.services = services
     add_errors(app)
     for resource in (chat, responses, conversations, events, users, boards, tools, ledger, items):
-        app.include_router(resource.routes(services))
+        app.include_router(resource.routes(services), responses=RESPONSES)
     app.include_router(page.routes())
     app.router.routes.append(Route(PATH, endpoint=mcp))
     _add_health(app, services)

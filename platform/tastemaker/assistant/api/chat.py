@@ -90,7 +90,7 @@ def routes(services: Services) -> APIRouter:
         model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "tastemaker"}
         return {"object": "list", "data": [model]}
 
-    @api.post("/v1/chat/completions")
+    @api.post("/v1/chat/completions", responses=turns.JSON_OR_STREAM)
     async def completions(
         body: ChatRequest,
         request: Request,

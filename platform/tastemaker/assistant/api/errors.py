@@ -7,12 +7,43 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from tastemaker.assistant.clients import ServiceDown
 from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
 
 Body = dict[str, Any]
+
+
+class Fault(BaseModel):
+    """What is wrong; `param` names the field at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Failed(BaseModel):
+    """Every error's body."""
+
+    error: Fault
+
+
+_SAID = {
+    400: "The request is wrong.",
+    401: "No credentials, or some that do not hold.",
+    403: "Credentials that do not reach so far, or a page of another site.",
+    404: "Nothing of this name that the caller may see.",
+    409: "It contradicts an earlier request.",
+    413: "The body is too long.",
+    429: "A limit is used up; Retry-After says until when.",
+    503: "A server behind the assistant is down.",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Failed, "description": said} for status, said in _SAID.items()
+}
 _KIND = re.compile(r"[\[(]|^[A-Z]")  # function-after[...], list[Part], ConversationRef
 _KINDS = {
     400: ("invalid_request_error", None),
@@ -50,7 +81,17 @@ def error_of(error: TastemakerError) -> tuple[int, Body, dict[str, str]]:
 
 
 def add_errors(app: FastAPI) -> None:
-    """Give every error its form."""
+    """Give every error its form, and the API's description the same."""
+    described = app.openapi
+
+    def openapi() -> Body:
+        found = described()
+        for operations in found["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)  # the framework's; ours is a 400
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
     @app.exception_handler(TastemakerError)
     async def ours(_: Request, error: Exception) -> JSONResponse:

@@ -19,7 +19,11 @@ def routes(services: Services) -> APIRouter:
     catalogue = services.catalogue
     questions = examples.suggestions(catalogue)
 
-    @api.get("/items/{item_id:path}/image")
+    @api.get(
+        "/items/{item_id:path}/image",
+        response_class=Response,
+        responses={200: {"content": {"image/jpeg": {}}}},
+    )
     async def image(item_id: ItemId) -> Response:
         """The item's picture."""
         picture = await asyncio.to_thread(catalogue.image, item_id)

@@ -82,7 +82,7 @@ def routes(services: Services) -> APIRouter:
     """The routes of the Responses API."""
     api = APIRouter(tags=["responses"])
 
-    @api.post("/v1/responses")
+    @api.post("/v1/responses", responses=turns.JSON_OR_STREAM)
     async def create(
         body: ResponsesRequest,
         request: Request,

@@ -21,6 +21,9 @@ from tastemaker.assistant.turn import Step
 from tastemaker.core.errors import TastemakerError
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+JSON_OR_STREAM: dict[int | str, dict[str, Any]] = {  # for the API's description
+    200: {"content": {"application/json": {}, "text/event-stream": {}}}
+}
 Events = AsyncGenerator[Step | Reply, None]
 
 
