@@ -131,7 +131,7 @@ class Upstreams:
         if reply.get("space", self.space) != self.space:
             raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
         with _form(self.encoder):
-            vectors_ND = np.asarray(reply["predictions"], np.float32)
+            vectors_ND = _numbers(reply["predictions"], 2)
         return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
 
     async def search(
@@ -174,7 +174,7 @@ class Upstreams:
         reply = await self.recommender.predict({**who, "k": k}, timeout_s=timeout_s)
         with _form(self.recommender):
             found = reply["predictions"][0]
-            user_U = np.asarray(found["user_embedding"], np.float32)
+            user_U = _numbers(found["user_embedding"], 1)
             return Prediction(user_U, tuple(_scored(found["items"])))
 
     async def readiness(self) -> dict[str, str]:
@@ -182,6 +182,13 @@ class Upstreams:
         clients = [self.encoder, self.retrieval, self.recommender]
         found = await asyncio.gather(*(client.ready() for client in clients))
         return {client.name: why for client, why in zip(clients, found, strict=True)}
+
+
+def _numbers(value: Any, num_axes: int) -> np.ndarray:
+    found = np.asarray(value, np.float32)
+    if found.ndim != num_axes or not np.isfinite(found).all():
+        raise ValueError(f"{num_axes} axes of finite numbers")
+    return found
 
 
 def _scored(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:

@@ -36,6 +36,7 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.conversation_state import read_turn, write_turn
 from tastemaker.core.database import metadata
+from tastemaker.data import event_log
 
 conversations_table = Table(
     "conversations",
@@ -137,7 +138,9 @@ class Conversations:
         context: Sequence[Turn],
         turn: Turn | None,
         record: Mapping[str, Any],
-    ) -> None:
+        *,
+        began_ms: int | None = None,
+    ) -> bool:
         """Store a turn that has ended, well or not.
 
         Args:
@@ -146,8 +149,15 @@ class Conversations:
             turn: What it saw of this one; None for a turn that was broken off, which later turns
                 do not see.
             record: What is told of the turn; its `id` is the turn's.
+            began_ms: When the turn began, ms since 1970 UTC.
+
+        Returns:
+            False where nothing is stored: its conversation was deleted, or its user forgotten,
+            while the turn was under way.
         """
         now_ms = int(self.clock() * 1000)
+        if event_log.forgotten_since(self.engine, conversation.user_id, began_ms):
+            return False
         held = replace(
             conversation,
             turns=tuple(context) + ((turn,) if turn else ()),
@@ -155,7 +165,8 @@ class Conversations:
         )
         kept = [earlier.turn_id for earlier in context if earlier.turn_id]
         with self.engine.begin() as connection:
-            self._touch(connection, held, now_ms)
+            if not self._touch(connection, held, now_ms):
+                return False
             if turn is not None and len(kept) < len(conversation.turns):
                 connection.execute(
                     update(turns_table)
@@ -176,6 +187,10 @@ class Conversations:
                 )
             )
         self._keep(held)
+        if event_log.forgotten_since(self.engine, conversation.user_id, began_ms):
+            self.delete(conversation.conversation_id, conversation.user_id)
+            return False  # forgotten just now: whoever comes later deletes, them or us
+        return True
 
     def records(self, conversation_id: str, user_id: str | None) -> list[dict[str, Any]] | None:
         """Records of a conversation's turns, oldest first; None where this user has no such."""
@@ -274,15 +289,19 @@ class Conversations:
             )
         return gone
 
-    def _touch(self, connection: Any, held: Conversation, now_ms: int) -> None:
+    def _touch(self, connection: Any, held: Conversation, now_ms: int) -> bool:
+        """Store the conversation's row; False where it was there and was deleted."""
         table = conversations_table
         values = {"space": self.catalogue.space, "used_ms": now_ms, "version": held.version}
         changed = connection.execute(
             update(table).where(table.c.conversation_id == held.conversation_id).values(**values)
         ).rowcount
+        if not changed and held.version > 1:
+            return False
         if not changed:
             who = {"conversation_id": held.conversation_id, "user_id": held.user_id}
             connection.execute(insert(table).values(**who, **values))
+        return True
 
     def _keep(self, held: Conversation) -> Conversation:
         with self._lock:

@@ -9,10 +9,10 @@ async def forget_user(services: Services, user_id: str) -> dict[str, int]:
     """Delete all that is kept of a user.
 
     Each store deletes its part in one transaction, and deleting what is gone changes nothing, so
-    whoever gets an error or no answer asks again. Conversations go first: no later turn then finds
-    anything to speak from. The ledger keeps the money, without the user. Events and features go
-    last, because the feature store is the one part that can be down while the others are well;
-    its client remembers by a tombstone whom it has still to forget.
+    whoever gets an error or no answer asks again. Events and features go first and leave a
+    tombstone: a turn that is under way sees it and stores nothing after the rest is deleted. While
+    the feature store is down, the tombstone is also what remembers whom it has still to forget.
+    The ledger keeps the money, without the user.
 
     Args:
         services: The gateway's parts.
@@ -21,10 +21,10 @@ async def forget_user(services: Services, user_id: str) -> dict[str, int]:
     Returns:
         How many events, features, conversations, turns and boards were deleted.
     """
+    features = await services.features.forget(user_id)
     conversations = await asyncio.to_thread(services.conversations.forget, user_id)
     boards = await asyncio.to_thread(services.boards.forget, user_id)
     await asyncio.to_thread(services.ledger.forget_user, user_id)
-    features = await services.features.forget(user_id)
     return {
         "events": features["events"],
         "features": features["features"],

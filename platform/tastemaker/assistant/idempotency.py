@@ -80,7 +80,7 @@ class Idempotency:
         return Claim(hashed, body)
 
     def finish(self, claim: Claim, turn_id: str) -> None:
-        """The work of a claim is done."""
+        """The work of a claim is done and stored; may be called from any thread."""
         now_ms = int(time.time() * 1000)
         oldest_ms = now_ms - int(self.keep_s * 1000)
         with self.engine.begin() as connection:
@@ -89,10 +89,9 @@ class Idempotency:
             connection.execute(delete(table).where(gone))
             row = {"key": claim.key, "body": claim.body, "turn_id": turn_id, "time_ms": now_ms}
             connection.execute(insert(table).values(**row))
-        self.abandon(claim)
 
-    def abandon(self, claim: Claim) -> None:
-        """Let the next request with this key do the work."""
+    def release(self, claim: Claim) -> None:
+        """Let requests with this key go on: to what was done, else to do it themselves."""
         at_work = self._running.pop(claim.key, None)
         if at_work is not None:
             at_work[1].set()

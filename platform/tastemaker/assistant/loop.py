@@ -35,6 +35,8 @@ from tastemaker.router.tools import TOOLS, fault
 
 _MAX_ANSWER_CHARS = 2000
 _MAX_ECHO_CHARS = 300  # of output that was no call
+_DOWN = "not available"  # how the error of a step begins whose tool was
+_NO_PLAN = "The assistant cannot plan right now: these items match your words."
 _LAST_RESORT_S = 2.0  # kept for finding something when the time of a turn is used up
 NATIVE = {tool["function"]["name"] for tool in TOOLS}
 
@@ -132,7 +134,7 @@ class _Run:
     ) -> None:
         self.assistant, self.question, self.trace = assistant, question, trace
         self.config = assistant.config
-        self.start = time.monotonic()
+        self.start = question.began_s
         earlier = [items for turn in question.history for items in turn.lists]
         self.num_earlier = len(earlier)
         self.situation = Situation(
@@ -207,7 +209,7 @@ class _Run:
                 routed = await self._ask()
         except NoBackend:
             self.degraded = self.done = True
-            self.notice("The assistant cannot plan right now: these items match your words.")
+            self.notice(_NO_PLAN)
             return []
         decision = Decision(routed, _ms(start))
         own = self.assistant.policy.member(routed.member).backend.reads_vectors
@@ -261,7 +263,9 @@ class _Run:
 
     async def _execute(self, call: Call) -> tuple[ToolResult | Exception, float]:
         start = time.monotonic()
-        with self.trace.part("tool", **{"tool.name": call.name}) as span:
+        known = {tool["function"]["name"] for tool in self._tools()}  # a made-up one is a text
+        name = call.name if call.name in known else "unknown"
+        with self.trace.part("tool", **{"tool.name": name}) as span:
             result = await self._outcome(call)
             span.set_attribute("tool.ok", isinstance(result, ToolResult))
         return result, _ms(start)
@@ -345,7 +349,7 @@ class _Run:
         self.done = self.done or self.faults > 1
         self.notice(f"{call.name} is not available right now.")
         self._told_error(f"{call.name} is not available", call, "")
-        return self._add(_with(step, error=f"not available: {error}"))
+        return self._add(_with(step, error=f"{_DOWN}: {error}"))
 
     def _told_error(self, text: str, call: Call | None, said: str) -> None:
         call_id = _call_id()
@@ -371,11 +375,13 @@ class _Run:
 
     async def end(self) -> Answer:
         """The answer, the router's own or the last resort."""
-        if not self.text and self.degraded and not self._new_lists():
+        less = self.degraded or (self.faults > 1 and not self._new_lists())
+        if less and not self._new_lists() and not self.shown and self._wants_items():
             await self._last_resort()
+            self.shown = len(self.situation.lists) if self._new_lists() else 0
         if not self.text:
             self.shown = len(self.situation.lists) if self._new_lists() else 0
-            self.text = (CLOSE if self.degraded else FOUND) if self.shown else NOTHING_FITS
+            self.text = (CLOSE if less else FOUND) if self.shown else NOTHING_FITS
             arguments = {"text": self.text} | ({"items": f"@{self.shown}"} if self.shown else {})
             self._keep(codec.assistant_message(_call_id(), "answer", arguments))
         lists, shown = self.situation.lists, self.shown
@@ -398,6 +404,10 @@ class _Run:
             degraded=self.degraded,
         )
 
+    def _wants_items(self) -> bool:
+        """Whether the router has no answer, or one that a tool let down."""
+        return not self.text or any(step.error.startswith(_DOWN) for step in self.steps)
+
     async def _last_resort(self) -> None:
         """What can still be found without the part that is down."""
         call = Call("search_items", {"query": self.question.text})
@@ -412,6 +422,8 @@ class _Run:
                 self.question.text, self.config.num_items
             )
         if len(found):
+            if not self.degraded:
+                self.notice(_NO_PLAN)
             call_id, number = _call_id(), len(self.situation.lists) + 1
             self._keep(codec.assistant_message(call_id, call.name, call.arguments))
             self._keep(codec.tool_message(call_id, number, found.vectors_ND))

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tastemaker.assistant.asked import Asked
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
@@ -46,7 +44,7 @@ class Questions:
             asked: The request.
             turns: Those of the conversation that the server remembers.
             signals: What is known of the user and the session.
-            who: `caller`, `max_cents`.
+            who: `caller`, `max_cents`, `began_s`.
 
         Raises:
             BadRequest: A picture that cannot be read, or an unknown item clicked.
@@ -93,19 +91,17 @@ class Questions:
         return tuple(events)
 
     async def _pictures(self, asked: Asked, made: "_Making") -> None:
-        vectors = []
+        pictures = [{"image": image} for image in asked.images]
+        longest_s = self.config.budget_s / 2  # the rest is for the turn itself
         try:
-            for image in asked.images:
-                vectors.append(
-                    await self.upstreams.embed({"image": image}, timeout_s=self.config.budget_s)
-                )
+            vectors_ND = await self.upstreams.embed_all(pictures, timeout_s=longest_s)
         except RequestRefused as refused:
             raise BadRequest(f"image_url: {refused.reason}", "messages") from None
         except (ServiceDown, SpaceMismatch):
             made.notices.append("Your picture cannot be looked at right now.")
             return
-        none = (None,) * len(vectors)
-        number = made.bring(ItemList(none, np.stack(vectors), (), asked.images))
+        none = (None,) * len(vectors_ND)
+        number = made.bring(ItemList(none, vectors_ND, (), asked.images))
         if asked.shop_room:
             made.call = Call("shop_room", {"item": f"@{number}#1"})
 

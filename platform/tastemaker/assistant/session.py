@@ -8,14 +8,16 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 from tastemaker.assistant import accounting
 from tastemaker.assistant.asked import Asked
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.conversation_store import Conversation, Conversations
 from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.ledger import Attempt, Entry, Ledger
@@ -69,7 +71,11 @@ class Session:
         )
 
     async def answer(
-        self, asked: Asked, caller: Caller, max_cents: float = math.inf
+        self,
+        asked: Asked,
+        caller: Caller,
+        max_cents: float = math.inf,
+        stored: Callable[[Reply], None] = lambda _: None,
     ) -> AsyncGenerator[Step | Reply, None]:
         """Answer one request.
 
@@ -77,6 +83,8 @@ class Session:
             asked: The request.
             caller: Who sent it.
             max_cents: What they may still spend.
+            stored: Called once the turn is stored, well or not, before its reply is given;
+                perhaps in another thread.
 
         Yields:
             Each step as it is done, then the reply. When the caller leaves in between, what was
@@ -87,7 +95,7 @@ class Session:
             NotFound: No such board of this user.
         """
         if asked.conversation is None:
-            turn = _Turn(self, self.conversations.new(asked.user), caller, asked)
+            turn = _Turn(self, self.conversations.new(asked.user), caller, asked, stored)
             async for event in turn.run(max_cents):
                 yield event
             return
@@ -102,7 +110,7 @@ class Session:
                 said = "This conversation was forgotten: a new one began."
                 asked = replace(asked, notices=(*asked.notices, said))
                 held = self.conversations.new(asked.user)
-            async for event in _Turn(self, held, caller, asked).run(max_cents):
+            async for event in _Turn(self, held, caller, asked, stored).run(max_cents):
                 yield event
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -127,11 +135,18 @@ class _Turn:
     """One request on its way to a reply."""
 
     def __init__(
-        self, session: Session, conversation: Conversation, caller: Caller, asked: Asked
+        self,
+        session: Session,
+        conversation: Conversation,
+        caller: Caller,
+        asked: Asked,
+        stored: Callable[[Reply], None],
     ) -> None:
         self.session, self.conversation = session, conversation
-        self.caller, self.asked = caller, asked
+        self.caller, self.asked, self.stored = caller, asked, stored
         self.turn_id, self.start = asked.turn_id, time.monotonic()
+        self.began_ms = int(time.time() * 1000)
+        self.keeping, self.kept = Lock(), ""  # the status that it is stored with
         self.steps: list[Step] = []
         self.attempts: list[Attempt] = []
 
@@ -154,14 +169,19 @@ class _Turn:
                 reply = self._reply(event, trace, entries)
                 if event.degraded:
                     session.metrics.degraded.inc()
-                await work(engine, self._store, question, event, reply, entries)
+                turn = replace(event.turn, turn_id=self.turn_id)
+                await work(engine, self._keep, question.history, turn, reply, entries)
                 self._follow_up(question, reply)
                 status = "done"
                 yield reply
         except (asyncio.CancelledError, GeneratorExit):
             if status != "done":
-                status = "cancelled"
-                self._store_broken_off(trace)
+                self._store_broken_off(trace, "cancelled")
+                status = self.kept
+            raise
+        except Exception:
+            if self.attempts:  # what it cost is not lost with it
+                self._store_broken_off(trace, status)
             raise
         finally:
             session.metrics.running.dec()
@@ -183,6 +203,7 @@ class _Turn:
                 signals,
                 caller=self.caller,
                 max_cents=max_cents,
+                began_s=self.start,
             )
 
     def _with_the_log(self, signals: Signals) -> Signals:
@@ -196,7 +217,7 @@ class _Turn:
         return replace(signals, history=history)
 
     def _notices(self, signals: Signals) -> list[str]:
-        if signals.late and self.asked.user:
+        if (signals.late or signals.down) and self.asked.user:
             return [_LATE]
         if self.asked.user and not signals.history:
             return [f"Nothing is known of user {self.asked.user!r} yet: answered as for a new one."]
@@ -229,7 +250,7 @@ class _Turn:
             cents=round(sum(entry.cents for entry in entries), 6),
             notices=(),
             trace=trace.trace_id,
-            status="cancelled",
+            status="failed",
         )
 
     def _entries(self) -> list[Entry]:
@@ -243,26 +264,51 @@ class _Turn:
             user_id=self.asked.user,
         )
 
-    def _store(
-        self, question: Question, answer: Answer, reply: Reply, entries: list[Entry]
-    ) -> None:
-        turn = replace(answer.turn, turn_id=self.turn_id)
-        self.session.conversations.put(self.conversation, question.history, turn, reply.record())
-        self.session.ledger.record_turn(entries)
-
-    def _store_broken_off(self, trace: TurnTrace) -> None:
+    def _store_broken_off(self, trace: TurnTrace, status: str) -> None:
         entries = self._entries()
-        record = self._record(trace, entries).record()
-        store = self.session.conversations
-        store.put(self.conversation, self.conversation.turns, None, record)
-        self.session.ledger.record_turn(entries)
+        record = replace(self._record(trace, entries), status=status)
+        self._keep(self.conversation.turns, None, record, entries)
+
+    def _keep(
+        self, context: Sequence[Turn], turn: Turn | None, record: Reply, entries: list[Entry]
+    ) -> None:
+        """Store the turn once: a thread may be at it when the client leaves."""
+        session = self.session
+        with self.keeping:
+            if self.kept:
+                return
+            self.kept = record.status
+            session.conversations.put(
+                self.conversation, context, turn, record.record(), began_ms=self.began_ms
+            )
+            session.ledger.record_turn(entries)
+            if self._forgotten():
+                self._forget()
+            self.stored(record)
+
+    def _forgotten(self) -> bool:
+        """Whether the user was forgotten while this turn was under way."""
+        return event_log.forgotten_since(
+            self.session.features.engine, self.asked.user, self.began_ms
+        )
+
+    def _forget(self) -> None:
+        """Take out what this turn left of a user: lines of the ledger, a board that it saved."""
+        session, user = self.session, self.asked.user or ""
+        session.ledger.forget_user(user)
+        for step in self.steps:
+            if step.tool != "board_save" or step.error:
+                continue
+            board = session.boards.same_title(user, str(step.arguments["title"]))
+            if board is not None:
+                session.boards.delete(board.board_id, user)
 
     def _follow_up(self, question: Question, reply: Reply) -> None:
         """What the user was shown and clicked, as events."""
         shown = [("impression", str(item["item_id"])) for item in reply.items]
         clicked = [("closeup", question.liked)] if question.liked else []
         events = [self._event(action, item_id) for action, item_id in [*clicked, *shown]]
-        if events:
+        if events and not self._forgotten():  # the log itself leaves out what is older than now
             self.session.later(self.session.features.record(events))
 
     def _event(self, action: str, item_id: str) -> LiveEvent:

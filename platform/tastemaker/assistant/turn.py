@@ -1,8 +1,9 @@
 """What a turn is made of: the question, the router's calls, the steps, the answer."""
 
 import math
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tastemaker.assistant.conversation import ItemList, Turn
@@ -95,6 +96,7 @@ class Question:
         liked: Id of the item that was clicked to ask it, empty for none.
         notices: What the user should be told whatever the answer is.
         max_cents: What the caller may still spend today.
+        began_s: When the turn began, on the monotonic clock: its time counts from there.
     """
 
     text: str
@@ -109,3 +111,4 @@ class Question:
     said: str = ""
     notices: tuple[str, ...] = ()
     max_cents: float = math.inf
+    began_s: float = field(default_factory=time.monotonic)

@@ -220,6 +220,16 @@ def forgotten_at(engine: Engine, users: Collection[str] | None = None) -> dict[s
         return _forgotten_at(connection, users)
 
 
+def forgotten_since(engine: Engine, user_id: str | None, since_ms: int | None) -> bool:
+    """Whether a user was forgotten at or after a time; never for nobody or without a time.
+
+    What was begun before then ends without leaving anything of that user.
+    """
+    if user_id is None or since_ms is None:
+        return False
+    return forgotten_at(engine, [user_id]).get(user_id, since_ms - 1) >= since_ms
+
+
 def uncleared(engine: Engine) -> dict[str, tuple[str, ...]]:
     """Forgotten users whom the feature store still holds, each with the sessions to clear."""
     rows = select(forgotten_users).where(forgotten_users.c.cleared.is_(False))

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tastemaker.features import signals
 from tastemaker.features.config import FeatureConfig
 from tastemaker.features.item_facts import ItemFacts
 from tastemaker.features.metrics import FeatureMetrics
+from tastemaker.features.online import OnlineFeatures
 from tastemaker.features.outbox import Outbox
 from tastemaker.features.signals import SessionSignals, Signals
 
@@ -83,7 +85,7 @@ class FeatureClient:
         if opened is not None:
             loop = asyncio.get_running_loop()
             reading = loop.run_in_executor(
-                self._readers, opened.reader.read_turn, user_id, session_id, now_ms
+                self._readers, self._read, opened.reader, user_id, session_id, now_ms
             )
             try:
                 row = await asyncio.wait_for(reading, deadline_s)
@@ -96,12 +98,24 @@ class FeatureClient:
                 outcome = "down"
         self.metrics.read_seconds.observe(time.perf_counter() - began)
         self.metrics.reads.labels(outcome).inc()
-        found = _signals(user_id, session_id, row or {}, self.facts, late=outcome == "late")
+        down = outcome == "down" and (opened is not None or self.outbox.awaited())
+        found = _signals(user_id, session_id, row or {}, self.facts)
+        found = replace(found, late=outcome == "late", down=down)
         for group in found.missing:
             self.metrics.missing.labels(group).inc()
         if found.staleness_s is not None:
             self.metrics.embedding_lag_seconds.observe(found.staleness_s)
         return found
+
+    def _read(
+        self, reader: OnlineFeatures, user_id: str | None, session_id: str, now_ms: int
+    ) -> dict[str, Any]:
+        """One read; a user without any features may be one of a store that lost its data."""
+        row = reader.read_turn(user_id, session_id, now_ms)
+        if user_id and not row.get("user_items") and not reader.tables():
+            self.outbox.look_now()
+            raise LookupError("the online store lost its data")
+        return row
 
     async def record(self, events: Sequence[LiveEvent]) -> bool:
         """Write events to the log, then push them.
@@ -137,7 +151,7 @@ class FeatureClient:
 
 
 def _signals(
-    user_id: str | None, session_id: str, row: dict[str, Any], facts: ItemFacts, *, late: bool
+    user_id: str | None, session_id: str, row: dict[str, Any], facts: ItemFacts
 ) -> Signals:
     """A row of the service `assistant` as signals; an empty row is all defaults."""
     present = {
@@ -167,7 +181,6 @@ def _signals(
             intent=row.get("session_intent") or "",
         ),
         missing=tuple(group for group in GROUPS if not present[group]),
-        late=late,
         staleness_s=max(0.0, (max(row["user_times"], default=0) - embedding_ms) / 1000)
         if embedding and embedding_ms and row.get("user_times")
         else None,

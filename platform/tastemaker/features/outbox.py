@@ -89,6 +89,18 @@ class Outbox:
             self._thread.join(timeout=self.config.push_wait_s)
         self._answer(None, pushed=False)
 
+    def look_now(self) -> None:
+        """Look after the store at once: it was found without its data."""
+        self._checked_s = -float("inf")
+        self._wake.set()
+
+    def awaited(self) -> bool:
+        """Whether there are features that should be open, and are not."""
+        try:
+            return self.opened is None and bool(current(self.home))
+        except NotFound:
+            return False
+
     def pushed(self, ids: Sequence[int]) -> "Future[bool]":
         """Ask for a push; the future is True once these events are in the store."""
         future: Future[bool] = Future()

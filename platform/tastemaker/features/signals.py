@@ -77,6 +77,7 @@ class Signals:
         session: Of the conversation.
         missing: Feature groups that had no value.
         late: True where the deadline passed: everything is a default.
+        down: True where the store cannot be read or lost its data: everything is a default.
         staleness_s: Seconds between the newest event of the history and the newest that the
             user embedding has seen; 0 when it has seen all, None without an embedding.
     """
@@ -93,6 +94,7 @@ class Signals:
     session: SessionSignals = SessionSignals()
     missing: tuple[str, ...] = ()
     late: bool = False
+    down: bool = False
     staleness_s: float | None = None
 
 

@@ -94,7 +94,10 @@ def test_two_faults_end_the_turn_gracefully(
     servers.script = lambda _: wrong
     done = answer(servers)
     assert [said in step.error for step in done.steps] == [True, True]
-    assert (done.text, done.shown) == ("I found nothing that fits.", None)
+    assert done.shown is not None, "what the words themselves find"
+    assert servers.catalogue.item(str(done.shown.item_ids[0])).category == "vase"
+    assert (done.text, done.degraded) == ("These come close.", False)
+    assert done.notices == ("The assistant cannot plan right now: these items match your words.",)
 
 
 def test_output_that_is_no_call_goes_back_without_template_marks(servers: Servers) -> None:

@@ -103,7 +103,7 @@ def routes(services: Services) -> APIRouter:
             services, caller, asked, key=idempotency_key, body=body, headers=request.headers
         )
         if asked.stream:
-            return await turns.stream(events, lambda found: _chunks(found, asked))
+            return await turns.stream(request, events, lambda found: _chunks(found, asked))
         return JSONResponse(completion(await turns.reply_of(request, events)))
 
     return api

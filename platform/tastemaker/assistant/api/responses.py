@@ -100,7 +100,7 @@ def routes(services: Services) -> APIRouter:
             services, caller, asked, key=idempotency_key, body=body, headers=request.headers
         )
         if asked.stream:
-            return await turns.stream(events, lambda found: _events(found, asked, before))
+            return await turns.stream(request, events, lambda found: _events(found, asked, before))
         return JSONResponse(response_body(await turns.reply_of(request, events), before))
 
     @api.get("/v1/responses/{response_id}")

@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tastemaker.assistant.api.errors import ClientGone, error_of
 from tastemaker.assistant.asked import Asked
+from tastemaker.assistant.idempotency import Claim
 from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
@@ -24,6 +25,7 @@ STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 JSON_OR_STREAM: dict[int | str, dict[str, Any]] = {  # for the API's description
     200: {"content": {"application/json": {}, "text/event-stream": {}}}
 }
+T = TypeVar("T")
 Events = AsyncGenerator[Step | Reply, None]
 
 
@@ -52,8 +54,9 @@ async def run(
     """
     asked = replace(asked, traceparent=headers.get("traceparent", ""))
     if key is None:
-        async for event in _fresh(services, caller, asked):
-            yield event
+        async with aclosing(_fresh(services, caller, asked)) as events:
+            async for event in events:
+                yield event
         return
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     claim = await services.idempotency.claim(f"{caller.name}\0{key}", digest)
@@ -62,27 +65,36 @@ async def run(
         if record is not None:
             yield Reply.of_record(record)
             return
-    turn_id = None
     try:
-        async for event in _fresh(services, caller, asked):
-            if isinstance(event, Reply):
-                turn_id = event.id
-                services.idempotency.finish(claim, turn_id)
-            yield event
+        async with aclosing(_fresh(services, caller, asked, claim)) as events:
+            async for event in events:
+                yield event
     finally:
-        if turn_id is None:
-            services.idempotency.abandon(claim)
+        services.idempotency.release(claim)
 
 
-async def _fresh(services: Services, caller: Caller, asked: Asked) -> Events:
+async def _fresh(
+    services: Services, caller: Caller, asked: Asked, claim: Claim | None = None
+) -> Events:
     services.limits.check_spend(caller)  # the rate was counted with the credentials
+    spent_cents = 0.0
+
+    def stored(turn: Reply) -> None:
+        nonlocal spent_cents
+        spent_cents = turn.cents
+        if claim is not None and turn.status == "done":
+            services.idempotency.finish(claim, turn.id)
+
     left_cents = services.limits.remaining(caller)
-    async with aclosing(services.session.answer(asked, caller, left_cents)) as events:
-        async for event in events:
-            if isinstance(event, Reply):
-                charge = asyncio.to_thread(services.limits.charge, caller, event.cents)
-                services.session.later(charge)
-            yield event
+    answering = services.session.answer(asked, caller, left_cents, stored)
+    try:
+        async with aclosing(answering) as events:
+            async for event in events:
+                yield event
+    finally:  # a turn that was broken off has its price too
+        if spent_cents:
+            charge = asyncio.to_thread(services.limits.charge, caller, spent_cents)
+            services.session.later(charge)
 
 
 async def reply_of(request: Request, events: Events) -> Reply:
@@ -99,16 +111,25 @@ async def reply_of(request: Request, events: Events) -> Reply:
                     return event
         raise AssertionError("a turn ends with a reply")
 
-    work, gone = asyncio.ensure_future(last()), asyncio.ensure_future(_left(request))
+    return await _while_there(request, last())
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do something, until the client leaves.
+
+    Raises:
+        ClientGone: It left.
+    """
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
     try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            return work.result()
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
         raise ClientGone
     finally:
-        for task in (work, gone):
-            task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+        for one in (task, gone):
+            one.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:
@@ -117,10 +138,18 @@ async def _left(request: Request) -> None:
 
 
 async def stream(
-    events: Events, chunks: Callable[[Events], AsyncIterator[str]]
+    request: Request, events: Events, chunks: Callable[[Events], AsyncIterator[str]]
 ) -> StreamingResponse:
-    """A stream of SSE chunks; what is wrong from the start is an HTTP status still."""
-    first = await anext(events)
+    """A stream of SSE chunks; what is wrong from the start is an HTTP status still.
+
+    Raises:
+        ClientGone: The client left before the first of them.
+    """
+
+    async def begin() -> Step | Reply:
+        return await anext(events)
+
+    first = await _while_there(request, begin())
 
     async def all_of_them() -> Events:
         async with aclosing(events) as running:
