@@ -6,6 +6,8 @@ from tastemaker.router.tools import BOARD_GET, BOARD_SAVE, COMPLETE, SHOP_ROOM
 
 _QUIET_FRAC = 0.1  # of pictures come without a word
 
+_ONE_FRAC = 0.15  # of lists to be saved: one item of it is asked for, which no tool does
+
 
 class BoardTurns:
     """Writes such turns.
@@ -58,6 +60,10 @@ class BoardTurns:
     def save(self) -> None:
         """The items last shown, onto a board."""
         draft, title = self.draft, self._title()
+        if self.rng.random() < _ONE_FRAC:
+            _, it = draft.place(len(draft.lists[draft.last]))
+            draft.say(draft.words.draw("save", it=it, title=title))
+            return draft.answer(sentences.WHOLE_LISTS, 0, kinds.TALK)
         it = draft.words.draw("lists")
         draft.say(draft.words.draw("save", it=it, title=title))
         self.saved(draft.last, title, kinds.SAVED)

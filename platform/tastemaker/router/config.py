@@ -10,12 +10,12 @@ from tastemaker.core.config import Config
 class DialoguesConfig(Config):
     """How many dialogues are made, and of what."""
 
-    train: int = Field(default=24_000, ge=1)  # dialogues
+    train: int = Field(default=36_000, ge=1)  # dialogues
     val: int = Field(default=300, ge=1)
     test: int = Field(default=1_000, ge=1)
     turns_max: int = Field(default=3, ge=1, le=6)  # user turns of one dialogue
     list_items: int = Field(default=10, ge=1, le=50)  # items of a tool's result
-    plain_frac: float = Field(default=0.25, ge=0, le=1)  # single plain searches: pure copying
+    plain_frac: float = Field(default=0.2, ge=0, le=1)  # single plain searches: pure copying
     free_words_frac: float = Field(default=0.45, ge=0, le=1)  # of queries: words at random
     heldout_frac: float = Field(default=0.12, gt=0, lt=0.5)  # of compositions, test split only
     simple: bool = False  # few wordings and kinds of turn: for tests

@@ -60,7 +60,7 @@ class _Writer:
         choices: list[tuple[float, Callable[[], None]]] = [(5, self._search)]
         choices += [(1, self._recommend), (1.2, self._talk)]
         if listed:
-            choices += [(3.5, self._similar_by_place), (1.8, self._similar_by_words)]
+            choices += [(4.2, self._similar_by_place), (2.0, self._similar_by_words)]
         if not self.config.simple:
             choices += [(0.9, boards.bring), (0.9, boards.picture), (0.7, boards.open)]
             choices += [(0.35, self._varied), (0.4, self._by_outcome)]
@@ -68,7 +68,7 @@ class _Writer:
             if listed:
                 choices += [(1.7, boards.save), (0.9, boards.complete_shown)]
             if self.draft.searched:
-                choices += [(2.5, self._reprice), (1.5, self._cheaper), (4.5, self._recolor)]
+                choices += [(3, self._reprice), (1.8, self._cheaper), (7, self._recolor)]
             if self.draft.picture:
                 choices += [(1.0, boards.picture_again)]
         weights = [weight for weight, _ in choices]

@@ -138,7 +138,8 @@ class KeywordRouter:
             return about
         if not _STEP_SAVE.search(last.text):
             if not last.lists and (named := boards.titled(text, len(lists))):
-                return named
+                one = named[0] == BOARD_SAVE and self._place(text.split(" board")[0], 1)
+                return (ANSWER, {"text": sentences.WHOLE_LISTS}) if one else named
             if boards.completes(last.text) and not lists:
                 return ANSWER, {"text": sentences.NO_LIST}
             if boards.completes(last.text):

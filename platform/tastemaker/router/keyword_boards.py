@@ -12,7 +12,7 @@ Call = tuple[str, dict[str, Any]]
 
 _THESE = r"(?:these|them|those|it|this|that|all|the (?:results|list|set))"
 _SAVE = re.compile(
-    r"\b(?:save|put|add|keep|pin|store|move|remember)\b|\b(?:make|create|start)\b.*\bboard\b|"
+    r"\b(?:save|put|add|keep|pin|store|move|remember|collect|bookmark|drop|use|write|belong)\b|\b(?:make|create|start)\b.*\bboard\b|"
     rf"\bi want {_THESE}.* on my\b"
 )
 _LOOKS_BACK = re.compile(r"\bwhat (?:did|do) i\b|\bam i\b|\bwould i\b|\bi would\b|\bi'd\b")
@@ -20,7 +20,7 @@ _SAVED_AS = (
     re.compile(rf"\bboard (?:called|named) (.+?)(?: (?:from|with|of) {_THESE}\b.*)?$"),
     re.compile(r"\b(?:my|a|the) (?:new )?(\S.*?) board\b"),
     re.compile(r"\bthe board (.+)$"),
-    re.compile(r"\b(?:to|on|onto|in|as|under)(?: the name)? (.+)$"),
+    re.compile(r"\b(?:to|on|onto|into|in|as|under)(?: the name)? (.+)$"),
 )
 _OPENED = (
     re.compile(r"\bboard (?:called |named )(.+)$"),
@@ -36,7 +36,8 @@ _COMPLETE = re.compile(
 )
 _ROOM = re.compile(
     r"\bshop\b|\b(?:in|from) (?:this|my|the)(?: \w+)? (?:photo|picture|room|image)\b|"
-    r"\b(?:this|the) look\b|\bthis is my room\b|\bi like this room\b|\brecreate\b"
+    r"\b(?:this|the) look\b|\bthis is my room\b|\bi like this room\b|\brecreate\b|"
+    r"\blooks? like this\b|\bidentify\b|\bget this\b"
 )
 _IN_PICTURE = re.compile(r" (?:in|from) (?:this|my|the) (?:photo|picture|room|image)\b.*$")
 _CHANGE = re.compile(
@@ -44,6 +45,7 @@ _CHANGE = re.compile(
 )
 _VARIETY = re.compile(
     r"surprise|different|variety|\bmix\b|everything|unexpected|not expect|comfort zone|horizons|"
+    r"never seen|something else|other ideas|creative|go wild|"
     r"all (?:kinds|sorts)|\bbold\b|the usual|out there"
 )
 _WOULD = re.compile(r"(?:\bi (?:would|will)|\bi'd)\b(?! (?:like|prefer))|\b(?:would|will|am) i\b")
@@ -75,7 +77,7 @@ def wished(text: str) -> str:
     text = _last_part(text)
     found = next((m for pattern in _WISHED if (m := pattern.search(text))), None)
     goods = next((group for group in found.groups() if group), "") if found else ""
-    return "" if goods in _ANYTHING else goods
+    return "" if goods in _ANYTHING or goods.endswith(" what") else goods
 
 
 def titled(text: str, num_lists: int) -> Call | None:

@@ -11,6 +11,7 @@ NOT_SAVED = "I could not save that."
 EMPTY_BOARD = "That board is empty."
 UNKNOWN_TASTE = "I do not know your taste yet. What are you looking for?"
 FAILED = "That did not work. Can you say it in another way?"
+WHOLE_LISTS = "I can only save whole lists."
 NO_BOARD = "I found no board of yours by that name."
 NOTHING_FITS = "I found nothing that fits."
 HELLO = "Hello! What are you looking for?"
@@ -35,6 +36,7 @@ SENTENCES = (
     EMPTY_BOARD,
     UNKNOWN_TASTE,
     FAILED,
+    WHOLE_LISTS,
     NO_BOARD,
     NOTHING_FITS,
     HELLO,
