@@ -152,8 +152,8 @@ async def stream(
     first = await _while_there(request, begin())
 
     async def all_of_them() -> Events:
-        async with aclosing(events) as running:
-            yield first
+        yield first
+        async with aclosing(_cancelled_once(events)) as running:
             async for event in running:
                 yield event
 
@@ -166,6 +166,29 @@ async def stream(
             yield sse(error_of(error)[1])
 
     return StreamingResponse(text(), media_type="text/event-stream", headers=STREAM_HEADERS)
+
+
+async def _cancelled_once(events: Events) -> Events:
+    """The same events; when the client leaves, the work for the next one is cancelled once.
+
+    The server cancels a stream over and over until it has ended. A request to a router or a tool
+    that is cancelled again while it closes its connection leaves that open, and the router at
+    work for nobody.
+    """
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(events, None))  # type: ignore[arg-type]
+            try:
+                event = await asyncio.shield(coming)
+            except asyncio.CancelledError:
+                coming.cancel()
+                raise
+            if event is None:
+                return
+            yield event
+    finally:
+        if coming.done():
+            await events.aclose()
 
 
 def sse(value: Mapping[str, Any], event: str = "") -> str:
