@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from tastemaker.core.errors import DataError
+from tastemaker.data.pictures import MAX_PIXELS
 from tastemaker.encoder.config import AugmentConfig
 
 WHITE = (255, 255, 255)
@@ -33,6 +34,8 @@ def decode(image: bytes, px: int) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(image)) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(f"{opened.width}x{opened.height}, limit {MAX_PIXELS} pixels")
             opened.draft("RGB", (px, px))
             if opened.mode in ("RGBA", "LA", "P"):
                 layered = opened.convert("RGBA")

@@ -8,6 +8,7 @@ from tastemaker.assistant.providers.request import RouterReply, RouterRequest
 from tastemaker.core.errors import ServiceError
 
 FaultKind = Literal["connection", "timeout", "server", "limited", "refused", "access", "garbage"]
+_MAX_TOKENS = 10**9  # that a reply can claim
 
 
 class BackendFault(ServiceError):
@@ -75,7 +76,7 @@ def read_reply(name: str, body: Mapping[str, Any]) -> RouterReply:
             _count(usage.get("completion_tokens")),
             _count(cached),
         )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError):
         raise BackendFault(name, "garbage", "its reply holds no message") from None
     return reply
 
@@ -122,4 +123,6 @@ def _is_object(arguments: Any) -> bool:
 
 
 def _count(value: Any) -> int:
-    return max(0, int(value or 0))
+    if (count := int(value or 0)) > _MAX_TOKENS:
+        raise ValueError(f"{count} tokens")
+    return max(0, count)
