@@ -147,6 +147,7 @@ class _Turn:
         self.turn_id, self.start = asked.turn_id, time.monotonic()
         self.began_ms = int(time.time() * 1000)
         self.keeping, self.kept = Lock(), ""  # the status that it is stored with
+        self.ended_ms, self.remembered = 0, False
         self.steps: list[Step] = []
         self.attempts: list[Attempt] = []
 
@@ -278,11 +279,12 @@ class _Turn:
             if self.kept:
                 return
             self.kept = record.status
-            session.conversations.put(
+            session.ledger.record_turn(entries)
+            self.ended_ms = int(time.time() * 1000)
+            self.remembered = session.conversations.put(
                 self.conversation, context, turn, record.record(), began_ms=self.began_ms
             )
-            session.ledger.record_turn(entries)
-            if self._forgotten():
+            if not self.remembered and self._forgotten():
                 self._forget()
             self.stored(record)
 
@@ -308,7 +310,7 @@ class _Turn:
         shown = [("impression", str(item["item_id"])) for item in reply.items]
         clicked = [("closeup", question.liked)] if question.liked else []
         events = [self._event(action, item_id) for action, item_id in [*clicked, *shown]]
-        if events and not self._forgotten():  # the log itself leaves out what is older than now
+        if events and self.remembered:
             self.session.later(self.session.features.record(events))
 
     def _event(self, action: str, item_id: str) -> LiveEvent:
@@ -318,7 +320,7 @@ class _Turn:
             item_id=item_id,
             action=action,
             surface="assistant",
-            time_ms=int(time.time() * 1000),
+            time_ms=self.ended_ms,  # the log leaves out what is older than its user's deletion
         )
 
     def _observe(self, status: str, trace: TurnTrace) -> None:

@@ -9,6 +9,7 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import ItemList, Turn
 from tastemaker.assistant.conversation_store import Conversations
 from tastemaker.core.database import open_database
+from tastemaker.data import event_log
 
 
 class Clock:
@@ -138,3 +139,30 @@ def test_a_deleted_turn_is_not_seen_again(engine: Engine, catalogue: Catalogue) 
     found = store.get(held.conversation_id, "ada")
     assert found is not None
     assert found.turns == ()
+
+
+def test_a_turn_of_a_user_who_was_forgotten_since_it_began_is_not_stored(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    store = Conversations(engine, catalogue)
+    event_log.forget_user(engine, "ada", now_ms=1000)
+    turn, record = ask(catalogue, "blue", "t1"), {"id": "t1"}
+    assert not store.put(store.new("ada"), (), turn, record, began_ms=1000)
+    assert store.count("ada") == 0
+    assert store.put(store.new("bob"), (), turn, record, began_ms=1000)
+    later = ask(catalogue, "blue", "t2")
+    assert store.put(store.new("ada"), (), later, {"id": "t2"}, began_ms=1001)
+
+
+def test_a_conversation_that_was_deleted_is_not_brought_back(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    store = Conversations(engine, catalogue)
+    started = store.new("ada")
+    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    held = store.get(started.conversation_id, "ada")
+    assert held is not None
+    store.delete(started.conversation_id, "ada")
+    assert not store.put(held, held.turns, ask(catalogue, "red", "t2"), {"id": "t2"})
+    assert store.get(started.conversation_id, "ada") is None
+    assert store.record("t2", "ada") is None

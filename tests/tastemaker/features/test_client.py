@@ -203,7 +203,7 @@ def test_a_redis_that_lost_everything_is_filled_again(redis: RedisServer, tmp_pa
             client.outbox.config = config.model_copy(update={"push_wait_s": 0.5})
             assert not await client.record([replace(one, item_id="i03", time_ms=now_ms + 1)])
             down = await read(client, "u06", "s")
-            assert (down.missing, down.late) == (GROUPS, False)
+            assert (down.missing, down.late, down.down) == (GROUPS, False, True)
             assert metric(client, "tastemaker_feature_store_up") == 0
             assert (await client.forget("u07"))["features"] == 0
             redis.start()
