@@ -15,7 +15,7 @@ from tests.tastemaker.assistant.page.server import Stand, build_stand_in
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # an open browser keeps its loop running
 def browser() -> Iterator[Any]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
