@@ -118,9 +118,9 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        where = ".".join(_fields(first["loc"][1:])) or "body"
-        message = f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        inmost = max(error.errors(), key=lambda one: len(one["loc"]))  # says most, in a union
+        where = ".".join(_fields(inmost["loc"][1:])) or "body"
+        message = f"{where}: {inmost['msg'].removeprefix('Value error, ')}"
         return JSONResponse(
             error_body(message, "invalid_request_error", param=where, code=None), 400
         )
