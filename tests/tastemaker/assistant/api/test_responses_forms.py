@@ -83,7 +83,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"input": "x", "tools": [{"type": "function"}]}, "tools", "its own tools only"),
     ({"input": "x", "user": ""}, "user", "at least 1 character"),
     ({"input": "x", "user": "u" * 257}, "user", "at most"),
-    ({"input": "x", "conversation": {}}, "conversation", "conversation"),
+    ({"input": "x", "conversation": {}}, "conversation.id", "conversation"),
     ({"input": "x", "conversation": "c" * 65}, "conversation", "at most 64"),
     ({"input": "x", "stream": "maybe"}, "stream", "boolean"),
     ({"input": "x", "tastemaker": {"shop_room": True}}, "tastemaker", "has no picture"),
