@@ -21,7 +21,8 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_paths_named_in_a_page_exist(page: Path) -> None:
     for path in re.findall(
-        r"`((?:platform|pipelines|helm|manifests|images|tests|benchmarks|docs|locks)/[\w./-]*)`", page.read_text()
+        r"`((?:platform|pipelines|helm|manifests|images|tests|benchmarks|docs|locks)/[\w./-]*)`",
+        page.read_text(),
     ):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
 
