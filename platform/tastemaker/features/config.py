@@ -1,19 +1,20 @@
 """Where features are kept, and opening the Feast store there.
 
 features/<generation>/      Parquet tables of one materialisation: the offline store
-features/<generation>.db    its registry
+features/<generation>.db    its registry; an SQL registry holds those of the live one besides
 features/current.yaml       which generation is live, and what it was made from
 features/feature_store.yaml for Feast's own command line; the client builds the same in memory
 features/online.db          the online store, unless that is a Redis
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tastemaker.core.config import Config
 from tastemaker.core.errors import ConfigError, NotFound
@@ -36,6 +37,8 @@ class FeatureConfig(Config):
     push_batch: int = Field(default=500, ge=1)  # events of one write
     push_wait_s: float = Field(default=2.0, gt=0)  # that `record` waits for its write
     session_hours: float = Field(default=24.0, gt=0)  # younger sessions are refilled after a loss
+    registry: Literal["file", "sql"] = "file"  # sql: shared by processes that share no disk
+    registry_url_env: str = ""  # name of the variable that holds its SQLAlchemy URL, never the URL
 
     @field_validator("redis_url")
     @classmethod
@@ -46,6 +49,18 @@ class FeatureConfig(Config):
                 "password in redis_password_env"
             )
         return value
+
+    @model_validator(mode="after")
+    def _sql_has_its_url(self) -> Self:
+        if self.registry == "sql" and not self.registry_url_env:
+            raise ValueError(
+                "registry sql needs registry_url_env, the variable that holds its SQLAlchemy URL"
+            )
+        return self
+
+    def by_file(self) -> "FeatureConfig":
+        """The same with the registry that lies beside a generation's tables."""
+        return self.model_copy(update={"registry": "file"})
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ def current(home: Home) -> Generation:
 
 def set_current(home: Home, config: FeatureConfig, generation: Generation) -> None:
     """Make a generation live: one atomic write; readers see the old one or the new one."""
-    settings = _settings(home, config, generation.tables, password="${%s}")
+    settings = _settings(home, config, generation.tables, lambda name: f"${{{name}}}")
     write_text(home.path("features", "feature_store.yaml"), yaml.safe_dump(settings))
     write_text(home.path("features", "current.yaml"), yaml.safe_dump(asdict(generation)))
 
@@ -104,46 +119,54 @@ def open_store(home: Home, config: FeatureConfig, tables: str | None = None) -> 
 
     Raises:
         NotFound: Nothing has been materialised.
-        ConfigError: The password's variable is not set.
+        ConfigError: The variable of a password or of the registry's URL is not set.
     """
     from feast import FeatureStore
     from feast.repo_config import RepoConfig
 
     tables = tables or current(home).tables
-    password = ""
-    if config.online == "redis" and (name := config.redis_password_env):
-        password = os.environ.get(name, "")
-        if not password:
-            raise ConfigError(f"redis_password_env={name!r}: that variable is not set")
-    settings = _settings(home, config, tables, password=password)
+    settings = _settings(home, config, tables, _secret)
     return FeatureStore(config=RepoConfig(**settings, repo_path=home.path("features")))
 
 
-def _settings(home: Home, config: FeatureConfig, tables: str, *, password: str) -> dict[str, Any]:
+def _secret(name: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(f"{name} is named by the features' settings, but is not set")
+    return value
+
+
+def _settings(
+    home: Home, config: FeatureConfig, tables: str, secret: Callable[[str], str]
+) -> dict[str, Any]:
     folder = home.path("features", "x").parent
     folder.mkdir(parents=True, exist_ok=True)
+    path = str(folder / f"{tables}.db")
+    if config.registry == "sql":
+        path = secret(config.registry_url_env)
     return {
         "project": PROJECT,
         "provider": "local",
         "registry": {
-            "registry_type": "file",
-            "path": str(folder / f"{tables}.db"),
+            "registry_type": config.registry,
+            "path": path,
             "cache_ttl_seconds": 0,  # a generation's registry never changes
         },
-        "online_store": _online_store(folder, config, password),
+        "online_store": _online_store(folder, config, secret),
         "offline_store": {"type": "duckdb"},
         "entity_key_serialization_version": 3,
     }
 
 
-def _online_store(folder: Path, config: FeatureConfig, password: str) -> dict[str, Any]:
+def _online_store(
+    folder: Path, config: FeatureConfig, secret: Callable[[str], str]
+) -> dict[str, Any]:
     if config.online == "sqlite":
         return {"type": "sqlite", "path": str(folder / "online.db")}
     parts = [config.redis_url]
     timeout = f"{config.redis_timeout_s:g}"
     parts += [f"socket_timeout={timeout}", f"socket_connect_timeout={timeout}"]
     if config.redis_password_env:
-        held = password % config.redis_password_env if "%s" in password else password
-        parts.append(f"password={held}")
+        parts.append(f"password={secret(config.redis_password_env)}")
     # A write is a merge with what is stored, so that a timestamp says nothing against it.
     return {"type": "redis", "connection_string": ",".join(parts), "skip_dedup": True}

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from tastemaker.core import digests
 from tastemaker.core.errors import DataError
-from tastemaker.core.home import Home, publish
+from tastemaker.core.home import Home
 from tastemaker.core.progress import Progress
 from tastemaker.data.all_events import all_events
 from tastemaker.data.dataset import load_dataset
@@ -43,7 +43,7 @@ def run(home: Home, kind: Kind, engine: Engine, settings: FeatureConfig) -> str:
     questions = next_item_questions(known) if kind == "next_item" else ranker_questions(known)
     if not len(questions):
         raise DataError(f"dataset version {generation.dataset}: no events for a {kind} set")
-    store = open_store(home, settings, generation.tables)
+    store = open_store(home, settings.by_file(), generation.tables)
     service = "recommender" if kind == "next_item" else "ranker"
     progress, done = Progress(f"{kind} training set", len(questions)), 0
     with home.staging() as staging:
@@ -57,5 +57,5 @@ def run(home: Home, kind: Kind, engine: Engine, settings: FeatureConfig) -> str:
         assert writer is not None
         writer.close()
         digest = digests.of_file(staged)
-        publish(staged, home.path("training_sets", f"{digest}.parquet"))
+        home.publish(staged, "training_sets", f"{digest}.parquet")
     return digest

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Engine
@@ -30,6 +31,9 @@ from tastemaker.features.signals import Happened
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.sequence.histories import from_events
 from tastemaker.sequence.recommender import Recommender, load_sequence
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 
 def run(
@@ -74,8 +78,10 @@ def run(
         digest = digests.of_folder(staged)
         publish(staged, places.tables_folder(home, digest))
         apply(home, settings, digest, staging)
-    online = OnlineFeatures(places.open_store(home, settings, digest))
+    online = OnlineFeatures(places.open_store(home, settings.by_file(), digest))
     _fill(home, online, engine, facts, digest, settings)
+    if settings.registry != "file":
+        _apply(places.open_store(home, settings, digest), places.tables_folder(home, digest))
     generation = Generation(digest, dataset, encoder, sequence, now_ms)
     places.set_current(home, settings, generation)
     event_log.mark_pending_from(engine, first_new)  # this job may have overtaken their push
@@ -84,22 +90,26 @@ def run(
 
 
 def apply(home: Home, settings: FeatureConfig, digest: str, staging: Path) -> None:
-    """Write a generation's registry, and make the online store's tables."""
-    from tastemaker.features.definitions import definitions
-
+    """Write a generation's own registry, and make the online store's tables."""
     registry = places.tables_folder(home, f"{digest}.db")
     if registry.exists():
         return
     aside = places.tables_folder(home, f".{staging.name}.db")
     try:
-        store = places.open_store(home, settings, f".{staging.name}")
-        with warnings.catch_warnings():
-            # Feast's note that on-demand views are slow over whole tables; ours are asked in parts
-            warnings.filterwarnings("ignore", "On demand feature view is an experimental")
-            store.apply(definitions(places.tables_folder(home, digest)))
+        store = places.open_store(home, settings.by_file(), f".{staging.name}")
+        _apply(store, places.tables_folder(home, digest))
         aside.rename(registry)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _apply(store: "FeatureStore", tables_folder: Path) -> None:
+    from tastemaker.features.definitions import definitions
+
+    with warnings.catch_warnings():
+        # Feast's note that on-demand views are slow over whole tables; ours are asked in parts
+        warnings.filterwarnings("ignore", "On demand feature view is an experimental")
+        store.apply(definitions(tables_folder))
 
 
 def _embedder(recommender: Recommender) -> tables.Embed:
