@@ -296,7 +296,7 @@ def test_up_again_is_quick_and_a_taken_port_is_named(
     assert again.returncode == 0, again.stderr
     assert time.monotonic() - start < 30
     other = tmp_path / "other"
-    shutil.copytree(chain.home / "environments", other / "environments")
+    shutil.copytree(chain.home / "manifests", other / "manifests")
     (other / "bundles").symlink_to(chain.home / "bundles")
     elsewhere = Chain(other, "", "").tastemaker("up", "--port", str(port))
     assert elsewhere.returncode != 0

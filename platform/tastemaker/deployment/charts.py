@@ -9,7 +9,7 @@ from typing import Any
 import helm_python as helm
 
 from tastemaker.core.errors import ConfigError
-from tastemaker.deployment.yaml_files import read_documents, read_mapping
+from tastemaker.deployment.yaml_files import read_documents, read_values
 
 Values = Mapping[str, Any]
 Source = tuple[str, Values]  # name of a values file, its content
@@ -30,7 +30,7 @@ def layers(files: Sequence[Path]) -> list[Source]:
     for file in files:
         if not file.is_file():
             raise ConfigError(f"{file}: no such values file")
-    return [(str(file), read_mapping(file)) for file in files]
+    return [(str(file), read_values(file.read_text(), where=str(file))) for file in files]
 
 
 def merge(layered: Sequence[Values]) -> dict[str, Any]:

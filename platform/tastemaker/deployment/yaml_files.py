@@ -1,7 +1,6 @@
 """YAML as Kubernetes reads it: dates stay text, `=` is text, a key stands once."""
 
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,15 +45,19 @@ def read_documents(text: str, *, where: str) -> list[Any]:
         raise ConfigError(f"{where}: not valid YAML: {error}") from None
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """A file that holds one mapping (values); an empty file is an empty one.
+def read_values(text: str, *, where: str) -> dict[str, Any]:
+    """A text that holds one mapping (values); an empty one is an empty mapping.
+
+    Args:
+        text: The YAML.
+        where: File that messages name.
 
     Raises:
         ConfigError: Not YAML, several documents, or something else than a mapping.
     """
-    documents = read_documents(path.read_text(), where=str(path))
+    documents = read_documents(text, where=where)
     if not documents:
         return {}
     if len(documents) > 1 or not isinstance(documents[0], dict):
-        raise ConfigError(f"{path}: must hold one mapping of values")
+        raise ConfigError(f"{where}: must hold one mapping of values")
     return documents[0]

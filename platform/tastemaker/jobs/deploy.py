@@ -1,13 +1,11 @@
 """Make evaluated bundles live in an environment: all of them or none."""
 
-from collections.abc import Mapping
-
 from tastemaker.core import digests
 from tastemaker.core.errors import NotFound, SpaceMismatch
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
 from tastemaker.promotion.bundle import Bundle, load_bundle
-from tastemaker.promotion.environment import Live, get_live, set_live
+from tastemaker.promotion.environment import Live, switch
 
 
 def run(
@@ -19,7 +17,7 @@ def run(
     router: str,
     environment: str = "local",
 ) -> str:
-    """Check that everything is there and of one space; then write the environment's files.
+    """Check that everything is there and of one space; then write the environment's model files.
 
     Args:
         home: Where everything lives.
@@ -43,11 +41,11 @@ def run(
     for family, digest in (("index", index), ("sequence", sequence), ("router", router)):
         _check(load_bundle(home, digest, family=family), encoder, sequence)
     for digest in (encoder, sequence, router):
-        if not home.path("evaluations", digest, "metrics.json").is_file():
+        if not home.holds("evaluations", digest, "metrics.json"):
             raise NotFound(f"bundle {digest} has no evaluation; evaluate it before it is deployed")
     bundles = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
-    live = {model: Live(bundle=digest, dataset=dataset) for model, digest in bundles.items()}
-    _switch(home, environment, live)
+    live = {model: Live(digest, dataset, space=encoder) for model, digest in bundles.items()}
+    switch(home, environment, live)
     return digests.of_json([environment, dataset, bundles])
 
 
@@ -59,27 +57,3 @@ def _check(bundle: Bundle, encoder: str, sequence: str) -> None:
     users = bundle.card.parents.get("sequence", sequence)
     if users != sequence:  # user embeddings of two sequence bundles do not mix either
         raise SpaceMismatch(f"{what} (its user token)", expected=users, found=sequence)
-
-
-def _switch(home: Home, environment: str, live: Mapping[str, Live]) -> None:
-    """Write all files; what fails half-way is put back as it was."""
-    before: dict[str, Live | None] = {}
-    try:
-        for model, now in live.items():
-            then = _held(home, environment, model)
-            set_live(home, environment, model, now)
-            before[model] = then
-    except BaseException:
-        for model, then in before.items():
-            if then is not None:
-                set_live(home, environment, model, then)
-            else:
-                home.path("environments", environment, f"{model}.yaml").unlink()
-        raise
-
-
-def _held(home: Home, environment: str, model: str) -> Live | None:
-    try:
-        return get_live(home, environment, model)
-    except NotFound:
-        return None

@@ -48,7 +48,7 @@ def chain(home: Home, seed: int = 0) -> dict[str, str]:
 def files(home: Home) -> dict[str, str]:
     return {
         str(path): path.read_text()
-        for path in home.root.rglob("environments/*/*.yaml")
+        for path in home.root.rglob("manifests/models/*/*.yaml")
         if path.is_file()
     }
 
@@ -59,6 +59,7 @@ def test_the_four_models_become_live(tmp_path: Path) -> None:
     digest = deploy.run(home, **made)
     live = {model: get_live(home, "local", model) for model in MODELS}
     assert {one.dataset for one in live.values()} == {made["dataset"]}
+    assert {one.space for one in live.values()} == {made["encoder"]}
     assert [live[model].bundle for model in MODELS] == [
         made[role] for role in ("encoder", "index", "sequence", "router")
     ]
@@ -105,7 +106,7 @@ def test_a_switch_that_fails_half_way_is_put_back(tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     made, other = chain(home), chain(home, seed=1)
     deploy.run(home, **made)
-    router = home.path("environments", "local", "router.yaml")
+    router = home.path("manifests", "models", "local", "router.yaml")
     router.unlink()
     before = files(home)
     router.mkdir()  # the last of the four files cannot be written
