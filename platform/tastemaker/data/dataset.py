@@ -7,15 +7,14 @@ refers to the tables that it shares with its parent.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import yaml
 
 from tastemaker.core import digests
-from tastemaker.core.errors import NotFound
-from tastemaker.core.home import Home, publish, write_text
+from tastemaker.core.errors import DataError, NotFound, ServiceError
+from tastemaker.core.home import Home
 
 
 @dataclass(frozen=True)
@@ -70,17 +69,19 @@ class Dataset:
         return self.open(table).to_table(columns=list(columns) if columns else None)
 
     def open(self, table: str) -> Any:
-        """The Lance dataset of a table at its pinned version."""
-        import lance
+        """The Lance dataset of a table at its pinned version.
 
+        Raises:
+            NotFound: The version has no such table, or its files are gone.
+        """
         if table not in self.tables:
             known = ", ".join(self.tables)
             raise NotFound(f"dataset version {self.digest} has no table {table!r}; it has: {known}")
         at = self.tables[table]
-        path = self.home.path(at.uri)
-        if not path.is_dir():
-            raise NotFound(f"table {path} of dataset version {self.digest} is gone from the home")
-        return lance.dataset(str(path), version=at.version)
+        try:
+            return open_table(self.home, at.uri, at.version)
+        except NotFound as error:
+            raise NotFound(f"dataset version {self.digest}: {error}") from None
 
     def vector_column(self, space: str) -> str:
         """Name of the items column that holds vectors of an embedding space.
@@ -106,9 +107,9 @@ class Dataset:
             "spaces": dict(self.spaces),
             "notes": dict(self.notes),
         }
-        path = self.home.path("datasets", f"{self.digest}.yaml")
-        if not path.exists():
-            write_text(path, yaml.safe_dump(content, sort_keys=False))
+        name = f"{self.digest}.yaml"
+        if not self.home.holds("datasets", name):
+            self.home.write_text(yaml.safe_dump(content, sort_keys=False), "datasets", name)
         return self.digest
 
 
@@ -117,12 +118,13 @@ def load_dataset(home: Home, digest: str) -> Dataset:
 
     Raises:
         NotFound: The home has no such version.
+        DataError: Its file says something else than what it is named by.
     """
-    path = home.path("datasets", f"{digest}.yaml")
-    if not path.is_file():
-        raise NotFound(f"no dataset version {digest!r} in {home.root}")
-    content = yaml.safe_load(path.read_text())
-    return Dataset(
+    text = home.read_text("datasets", f"{digest}.yaml")
+    if text is None:
+        raise NotFound(f"no dataset version {digest!r} in {home.location}")
+    content = yaml.safe_load(text)
+    found = Dataset(
         home=home,
         name=content["name"],
         tables={name: Table(**table) for name, table in content["tables"].items()},
@@ -130,6 +132,33 @@ def load_dataset(home: Home, digest: str) -> Dataset:
         spaces=content["spaces"],
         notes=content["notes"],
     )
+    if found.digest != digest:
+        path = home.uri("datasets", f"{digest}.yaml")
+        raise DataError(f"{path} is corrupted: its content is that of {found.digest}")
+    return found
+
+
+def open_table(home: Home, uri: str, version: int | None = None) -> Any:
+    """The Lance dataset of a table, on this disk or on S3.
+
+    Args:
+        home: Where it lies.
+        uri: Its folder below the home.
+        version: Lance version; default: the latest.
+
+    Raises:
+        NotFound: There is no such table or version.
+        ServiceError: S3 does not give it out.
+    """
+    import lance
+
+    where = home.uri(uri)
+    try:
+        return lance.dataset(where, version=version, storage_options=home.storage_options)
+    except (ValueError, OSError) as error:
+        if "not found" in str(error):
+            raise NotFound(f"table {where} is gone from the home") from None
+        raise ServiceError(f"table {where} cannot be opened: {error}") from None
 
 
 def write_table(home: Home, name: str, table: pa.Table) -> Table:
@@ -140,17 +169,30 @@ def write_table(home: Home, name: str, table: pa.Table) -> Table:
         name: items, boards or events.
         table: The rows, in the order that they keep.
     """
-    import lance
-
     content = table_digest(table)
     uri = f"tables/{name}-{content}.lance"
-    target = home.path(uri)
-    if not target.exists():
-        with home.staging() as staging:
-            staged: Path = staging / "table.lance"
-            lance.write_dataset(table, str(staged))
-            publish(staged, target)
+    try:
+        open_table(home, uri, version=1)
+    except NotFound:
+        _create(home, uri, table)
     return Table(uri=uri, version=1, rows=len(table), content=content)
+
+
+def _create(home: Home, uri: str, table: pa.Table) -> None:
+    """Write a table's first version: it is there whole or not at all."""
+    import lance
+
+    home.require_tables()
+    if home.storage_options is None:
+        with home.staging() as staging:
+            staged = staging / "table.lance"
+            lance.write_dataset(table, str(staged))
+            home.publish(staged, uri)
+        return
+    try:  # the commit is one conditional PUT; files of a writer that died are never referred to
+        lance.write_dataset(table, home.uri(uri), storage_options=home.storage_options)
+    except OSError:
+        open_table(home, uri, version=1)  # another process was first with the same content
 
 
 def table_digest(table: pa.Table) -> str:

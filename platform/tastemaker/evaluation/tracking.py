@@ -2,11 +2,14 @@
 
 import json
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from tastemaker.core import digests
-from tastemaker.core.home import Home, write_text
+from tastemaker.core.home import Home
+
+_logger = logging.getLogger(__name__)
 
 
 def record(
@@ -21,7 +24,8 @@ def record(
     """Write metrics and report of a bundle, log the run, and register the version once.
 
     Args:
-        home: Where to: `evaluations/<bundle>/{metrics.json,report.html}`, `mlflow.db`.
+        home: Where to: `evaluations/<bundle>/{metrics.json,report.html}`. The run goes to
+            `MLFLOW_TRACKING_URI`, else to `mlflow.db` of a local home; a home on S3 has none.
         bundle_digest: The bundle that was evaluated.
         family: encoder, sequence, router; the registered model is `tastemaker-<family>`.
         metrics: Named figures.
@@ -31,15 +35,24 @@ def record(
     Returns:
         Digest of the metrics.
     """
-    folder = home.path("evaluations", bundle_digest, "x").parent
-    write_text(folder / "report.html", report_html)
-    write_text(folder / "metrics.json", json.dumps(dict(metrics), indent=1, sort_keys=True))
-    _log(home, bundle_digest, family, metrics, params)
+    figures = json.dumps(dict(metrics), indent=1, sort_keys=True)
+    home.write_text(report_html, "evaluations", bundle_digest, "report.html")
+    home.write_text(figures, "evaluations", bundle_digest, "metrics.json")
+    server = os.environ.get("MLFLOW_TRACKING_URI") or _own_server(home)
+    if server:
+        _log(home, server, bundle_digest, family, metrics, params)
+    else:
+        _logger.warning("MLFLOW_TRACKING_URI is not set: %s is not registered", bundle_digest)
     return digests.of_json(dict(metrics))
+
+
+def _own_server(home: Home) -> str:
+    return "" if home.store else f"sqlite:///{home.path('mlflow.db')}"
 
 
 def _log(
     home: Home,
+    server: str,
     bundle: str,
     family: str,
     metrics: Mapping[str, float],
@@ -49,9 +62,10 @@ def _log(
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    client = mlflow.MlflowClient(f"sqlite:///{home.path('mlflow.db')}")
+    client = mlflow.MlflowClient(server)
     name = f"tastemaker-{family}"
-    artifacts = home.path("mlartifacts", "x").parent.as_uri()
+    own = server == _own_server(home)  # another server has a place of its own for artifacts
+    artifacts = home.path("mlartifacts", "x").parent.as_uri() if own else None
     experiment = client.get_experiment_by_name(name)
     made = experiment.experiment_id if experiment else client.create_experiment(name, artifacts)
     run = client.create_run(made, run_name=bundle, tags={"bundle": bundle})
@@ -64,5 +78,6 @@ def _log(
         client.create_registered_model(name)
     held = client.search_model_versions(f"name='{name}'")
     if bundle not in {version.tags.get("bundle") for version in held}:
-        source = home.path("bundles", bundle).as_uri()
+        local = home.path("bundles", bundle).as_uri()
+        source = home.uri("bundles", bundle) if home.store else local
         client.create_model_version(name, source, run_id=run.info.run_id, tags={"bundle": bundle})

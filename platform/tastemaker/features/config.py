@@ -88,25 +88,25 @@ def current(home: Home) -> Generation:
     Raises:
         NotFound: Nothing has been materialised in this home.
     """
-    path = home.path("features", "current.yaml")
-    if not path.is_file():
+    text = home.read_text("features", "current.yaml")
+    if text is None:
         raise NotFound(
-            f"no features in {home.root}; run `tastemaker materialise-features` "
+            f"no features in {home.location}; run `tastemaker materialise-features` "
             "(a part of `tastemaker pipeline run full_stack`)"
         )
-    return Generation(**yaml.safe_load(path.read_text()))
+    return Generation(**yaml.safe_load(text))
 
 
 def set_current(home: Home, config: FeatureConfig, generation: Generation) -> None:
     """Make a generation live: one atomic write; readers see the old one or the new one."""
     settings = _settings(home, config, generation.tables, lambda name: f"${{{name}}}")
     write_text(home.path("features", "feature_store.yaml"), yaml.safe_dump(settings))
-    write_text(home.path("features", "current.yaml"), yaml.safe_dump(asdict(generation)))
+    home.write_text(yaml.safe_dump(asdict(generation)), "features", "current.yaml")
 
 
 def tables_folder(home: Home, tables: str) -> Path:
-    """Folder of a generation's Parquet tables."""
-    return home.path("features", tables)
+    """Folder of a generation's Parquet tables; fetched where it is missing."""
+    return home.fetch("features", tables)
 
 
 def open_store(home: Home, config: FeatureConfig, tables: str | None = None) -> "FeatureStore":
@@ -119,11 +119,17 @@ def open_store(home: Home, config: FeatureConfig, tables: str | None = None) -> 
 
     Raises:
         NotFound: Nothing has been materialised.
-        ConfigError: The variable of a password or of the registry's URL is not set.
+        ConfigError: The variable of a password or of the registry's URL is not set, or a home
+            on S3 has its online store in a file.
     """
     from feast import FeatureStore
     from feast.repo_config import RepoConfig
 
+    if home.store and config.online == "sqlite":
+        raise ConfigError(
+            f"features online=sqlite is a file of this machine, but the home is {home.location}: "
+            "set online=redis and redis_url"
+        )
     tables = tables or current(home).tables
     settings = _settings(home, config, tables, _secret)
     return FeatureStore(config=RepoConfig(**settings, repo_path=home.path("features")))
@@ -141,9 +147,10 @@ def _settings(
 ) -> dict[str, Any]:
     folder = home.path("features", "x").parent
     folder.mkdir(parents=True, exist_ok=True)
-    path = str(folder / f"{tables}.db")
     if config.registry == "sql":
         path = secret(config.registry_url_env)
+    else:
+        path = str(folder / f"{tables}.db")
     return {
         "project": PROJECT,
         "provider": "local",

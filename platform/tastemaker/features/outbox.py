@@ -34,6 +34,7 @@ from tastemaker.features.fill import clear, fill, happened
 from tastemaker.features.item_facts import ItemFacts
 from tastemaker.features.metrics import FeatureMetrics
 from tastemaker.features.online import OnlineFeatures, history_row, session_row
+from tastemaker.features.registry import make_registry
 from tastemaker.features.signals import Happened, merged
 
 _log = logging.getLogger(__name__)
@@ -151,6 +152,8 @@ class Outbox:
             return
         generation = current(self.home)
         if self.opened is None or self.opened.generation != generation:
+            if self.config.registry == "file":
+                make_registry(self.home, self.config, generation.tables)
             stores = [open_store(self.home, self.config, generation.tables) for _ in range(2)]
             writer, reader = (OnlineFeatures(store) for store in stores)
             self.opened = Opened(generation, writer, reader)

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from tastemaker.core.home import Home, write_text
+from tastemaker.core.home import Home
 from tastemaker.data.curation import CurateConfig, curate
 from tastemaker.data.curation_report import report_html
 from tastemaker.data.dataset import Dataset, write_table
@@ -36,9 +36,9 @@ def run(home: Home, catalog: str, settings: CurateConfig) -> str:
     name = catalog.partition(":")[0]
     dataset = Dataset(home=home, name=name, tables=written, notes=curated.notes)
     lines = (json.dumps(row, ensure_ascii=False) for row in curated.quarantine.to_pylist())
-    where = home.path("datasets", dataset.digest)
-    write_text(where.with_suffix(".quarantine.jsonl"), "".join(f"{line}\n" for line in lines))
-    write_text(where.with_suffix(".html"), report_html(dataset, curated))
+    quarantine = "".join(f"{line}\n" for line in lines)
+    home.write_text(quarantine, "datasets", f"{dataset.digest}.quarantine.jsonl")
+    home.write_text(report_html(dataset, curated), "datasets", f"{dataset.digest}.html")
     set_aside = ", ".join(f"{n} {why}" for why, n in curated.notes["quarantine"].items())
     sys.stderr.write(
         f"{catalog}: {len(curated.items)} items, {len(curated.boards)} boards; "

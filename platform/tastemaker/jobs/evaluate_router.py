@@ -28,7 +28,7 @@ def run(home: Home, dialogues: str, router: str) -> str:
         NotFound: No such dialogues or bundle.
     """
     bundle = load_bundle(home, router, family="router")
-    made = open_dialogues(home.path("dialogues", dialogues))
+    made = open_dialogues(home.fetch("dialogues", dialogues))
     model, tokenizer = load_model(bundle.path / "model")
     torch.set_num_threads(bundle.card.config["threads"])
     metrics: dict[str, float] = {}

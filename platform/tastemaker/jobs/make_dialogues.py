@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from tastemaker.core import digests
-from tastemaker.core.home import Home, publish
+from tastemaker.core.home import Home
 from tastemaker.core.progress import track
 from tastemaker.data.dataset import load_dataset
 from tastemaker.promotion.bundle import load_bundle
@@ -78,5 +78,5 @@ def run(home: Home, dataset: str, encoder: str, sequence: str, settings: Dialogu
             write_dialogues(folder, split, track(made, f"{split} dialogues", sizes[split]))
         write_shared(folder, Vectors(items_ND, users_UD), meta)
         digest = digests.of_folder(folder)
-        publish(folder, home.path("dialogues", digest))
+        home.publish(folder, "dialogues", digest)
     return digest

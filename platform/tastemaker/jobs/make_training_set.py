@@ -14,6 +14,7 @@ from tastemaker.core.progress import Progress
 from tastemaker.data.all_events import all_events
 from tastemaker.data.dataset import load_dataset
 from tastemaker.features.config import FeatureConfig, current, open_store
+from tastemaker.features.registry import make_registry
 from tastemaker.features.training_set import answers, next_item_questions, ranker_questions
 
 Kind = Literal["next_item", "ranker"]
@@ -37,6 +38,7 @@ def run(home: Home, kind: Kind, engine: Engine, settings: FeatureConfig) -> str:
         DataError: No event to learn from, or a join that lost or doubled a row.
     """
     generation = current(home)
+    make_registry(home, settings, generation.tables)
     events = all_events(load_dataset(home, generation.dataset), engine)
     # Younger events are not in the offline tables yet.
     known = events.filter(pc.less_equal(events["time"].cast(pa.int64()), generation.written_ms))

@@ -5,18 +5,14 @@ parts, and a job that was killed goes on where it stopped; one small file makes 
 """
 
 import json
-import shutil
 import time
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Engine
 
 from tastemaker.core import digests
-from tastemaker.core.home import Home, publish, write_text
+from tastemaker.core.home import Home
 from tastemaker.core.progress import Progress
 from tastemaker.data import event_log
 from tastemaker.data.all_events import all_events
@@ -27,13 +23,11 @@ from tastemaker.features.config import FeatureConfig, Generation
 from tastemaker.features.fill import VIEWS, fill
 from tastemaker.features.item_facts import ItemFacts, read_item_facts
 from tastemaker.features.online import OnlineFeatures
+from tastemaker.features.registry import make_registry, register
 from tastemaker.features.signals import Happened
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.sequence.histories import from_events
 from tastemaker.sequence.recommender import Recommender, load_sequence
-
-if TYPE_CHECKING:
-    from feast import FeatureStore
 
 
 def run(
@@ -76,40 +70,17 @@ def run(
         embed = _embedder(recommender)
         tables.write_tables(staged, events, facts, embed=embed, model=sequence, now_ms=now_ms)
         digest = digests.of_folder(staged)
-        publish(staged, places.tables_folder(home, digest))
-        apply(home, settings, digest, staging)
+        home.publish(staged, "features", digest)
+    make_registry(home, settings, digest)
     online = OnlineFeatures(places.open_store(home, settings.by_file(), digest))
     _fill(home, online, engine, facts, digest, settings)
     if settings.registry != "file":
-        _apply(places.open_store(home, settings, digest), places.tables_folder(home, digest))
+        register(places.open_store(home, settings, digest), places.tables_folder(home, digest))
     generation = Generation(digest, dataset, encoder, sequence, now_ms)
     places.set_current(home, settings, generation)
     event_log.mark_pending_from(engine, first_new)  # this job may have overtaken their push
     _remove_others(home, digest)
     return digest
-
-
-def apply(home: Home, settings: FeatureConfig, digest: str, staging: Path) -> None:
-    """Write a generation's own registry, and make the online store's tables."""
-    registry = places.tables_folder(home, f"{digest}.db")
-    if registry.exists():
-        return
-    aside = places.tables_folder(home, f".{staging.name}.db")
-    try:
-        store = places.open_store(home, settings.by_file(), f".{staging.name}")
-        _apply(store, places.tables_folder(home, digest))
-        aside.rename(registry)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _apply(store: "FeatureStore", tables_folder: Path) -> None:
-    from tastemaker.features.definitions import definitions
-
-    with warnings.catch_warnings():
-        # Feast's note that on-demand views are slow over whole tables; ours are asked in parts
-        warnings.filterwarnings("ignore", "On demand feature view is an experimental")
-        store.apply(definitions(tables_folder))
 
 
 def _embedder(recommender: Recommender) -> tables.Embed:
@@ -133,15 +104,15 @@ def _fill(
     settings: FeatureConfig,
 ) -> None:
     folder = places.tables_folder(home, digest)
-    checkpoint = home.path("checkpoints", f"materialise_features-{digest}.json")
-    done = json.loads(checkpoint.read_text()) if checkpoint.is_file() else {}
+    checkpoint = ("checkpoints", f"materialise_features-{digest}.json")
+    done = json.loads(home.read_text(*checkpoint) or "{}")
     totals = {view: tables.num_keys(folder, view) for view in VIEWS}
     bars = {view: Progress(f"fill {view}", totals[view]) for view in VIEWS}
     reached = dict(done)
 
     def progress(view: str, rows: int) -> None:
         reached[view] = max(rows, reached.get(view, 0))
-        write_text(checkpoint, json.dumps(reached))
+        home.write_text(json.dumps(reached), *checkpoint)
         bars[view].update(rows)
 
     fill(
@@ -154,13 +125,12 @@ def _fill(
         done=done,
         progress=progress,
     )
-    checkpoint.unlink(missing_ok=True)
+    home.remove(*checkpoint)
 
 
 def _remove_others(home: Home, digest: str) -> None:
     """Remove older generations: they hold users who have asked to be forgotten since."""
-    for path in places.tables_folder(home, digest).parent.iterdir():
-        if path.stem != digest and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.suffix == ".db" and path.stem not in (digest, "online"):
-            path.unlink(missing_ok=True)
+    for name in home.names("features"):
+        stem, _, suffix = name.rpartition(".") if "." in name else (name, "", "")
+        if suffix in ("", "db") and stem not in (digest, "online"):
+            home.remove("features", name)

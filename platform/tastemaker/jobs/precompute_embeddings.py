@@ -15,7 +15,7 @@ from tastemaker.core.config import Config
 from tastemaker.core.errors import DataError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.progress import Progress
-from tastemaker.data.dataset import Dataset, Table, load_dataset
+from tastemaker.data.dataset import Dataset, Table, load_dataset, open_table
 from tastemaker.encoder.model import Encoder, item_text
 from tastemaker.encoder.storage import load_encoder
 from tastemaker.promotion.bundle import load_bundle
@@ -91,19 +91,18 @@ def embed_batch(encoder: Encoder, batch: pa.Table | pa.RecordBatch) -> pa.FixedS
 def _with_column(
     data: Dataset, column: str, bundle: Any, encoder: Encoder, settings: EmbeddingsConfig
 ) -> Table:
-    import lance
-
     old = data.tables["items"]
-    path = data.home.path(old.uri)
+    path = data.home.uri(old.uri)
     data.open("items")  # NotFound where the table is gone
-    latest = lance.dataset(str(path))
+    latest = open_table(data.home, old.uri)
     if column not in latest.schema.names:
+        data.home.require_tables()
         vectors = _embed(data, bundle, encoder, settings)
         table = pa.table({column: vectors})
         try:
             latest.add_columns(table.to_reader())
         except (OSError, ValueError):  # another run was first
-            latest = lance.dataset(str(path))
+            latest = open_table(data.home, old.uri)
             if column not in latest.schema.names:
                 raise
     kind = latest.schema.field(column).type

@@ -40,12 +40,13 @@ def run(home: Home, dataset: str, settings: EncoderConfig) -> str:
     examples = Examples(train_items, boards.filter(_is_train(boards)), settings)
     trainer = Trainer(examples, settings)
     key = digests.of_json([dataset, settings.model_dump(mode="json")])
-    checkpoint = home.path("checkpoints", f"train_encoder-{key}.pt")
+    checkpoint = home.restore("checkpoints", f"train_encoder-{key}.pt")
     history = fit(
         trainer.step,
         trainer.state,
         num_steps=trainer.num_steps,
         checkpoint=checkpoint,
+        keep=home.keep,
         checkpoint_every=settings.checkpoint_every,
         seed=settings.seed,
         label="train encoder",
@@ -64,7 +65,7 @@ def run(home: Home, dataset: str, settings: EncoderConfig) -> str:
         metrics=_means(history[-LAST:]),
     )
     bundle = write_bundle(home, card, write)
-    checkpoint.unlink(missing_ok=True)
+    home.remove("checkpoints", checkpoint.name)
     return bundle.digest
 
 

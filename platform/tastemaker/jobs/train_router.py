@@ -32,7 +32,7 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
     Raises:
         NotFound: No such dialogues.
     """
-    made = open_dialogues(home.path("dialogues", dialogues))
+    made = open_dialogues(home.fetch("dialogues", dialogues))
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     tokenizer = build_tokenizer(made.meta["vocabulary"])
@@ -47,12 +47,13 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
     model = RouterModel(shape).train()
     trainer = Trainer(model, tokenizer, examples, made.vectors, made.meta["item_texts"], settings)
     key = digests.of_json([dialogues, to_settings(settings)])
-    checkpoint = home.path("checkpoints", f"train_router-{key}.pt")
+    checkpoint = home.restore("checkpoints", f"train_router-{key}.pt")
     history = fit(
         trainer.step,
         {"model": model, "muon": trainer.muon, "adamw": trainer.adamw},
         num_steps=trainer.num_steps,
         checkpoint=checkpoint,
+        keep=home.keep,
         checkpoint_every=settings.checkpoint_every,
         seed=settings.seed,
         label="train the router",
@@ -73,5 +74,5 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
         metrics={"final_loss": sum(curve[-20:]) / len(curve[-20:])},
     )
     bundle = write_bundle(home, card, write)
-    checkpoint.unlink(missing_ok=True)
+    home.remove("checkpoints", checkpoint.name)
     return bundle.digest

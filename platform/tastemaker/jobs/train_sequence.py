@@ -63,13 +63,14 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     key = digests.of_json([dataset, encoder, to_settings(settings)])
-    checkpoint = home.path("checkpoints", f"train_sequence-{key}.pt")
+    checkpoint = home.restore("checkpoints", f"train_sequence-{key}.pt")
     with _threads(settings.threads):
         history = fit(
             _step(model, optimizer, vectors, users, settings),
             {"model": model, "optimizer": optimizer},
             num_steps=settings.steps,
             checkpoint=checkpoint,
+            keep=home.keep,
             checkpoint_every=settings.checkpoint_every,
             seed=settings.seed,
             label="train the user model",
@@ -89,7 +90,7 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
         (folder / "curve.json").write_text(json.dumps(curve))
 
     bundle = write_bundle(home, card, write)
-    checkpoint.unlink(missing_ok=True)
+    home.remove("checkpoints", checkpoint.name)
     return bundle.digest
 
 

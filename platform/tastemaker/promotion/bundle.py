@@ -14,7 +14,7 @@ import yaml
 from tastemaker import __version__
 from tastemaker.core import digests
 from tastemaker.core.errors import NotFound, SpaceMismatch
-from tastemaker.core.home import Home, publish
+from tastemaker.core.home import Home
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def write_bundle(home: Home, card: Card, write: Callable[[Path], None]) -> Bundl
         content = {**asdict(card), "reads": list(card.reads), "metrics": dict(card.metrics or {})}
         (staged / "bundle.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         digest = digests.of_folder(staged)
-        publish(staged, home.path("bundles", digest))
+        home.publish(staged, "bundles", digest)
     return load_bundle(home, digest)
 
 
@@ -93,9 +93,9 @@ def load_bundle(home: Home, digest: str, *, family: str | None = None) -> Bundle
     Raises:
         NotFound: The home has no such bundle, or it is of another family.
     """
-    path = home.path("bundles", digest)
+    path = home.fetch("bundles", digest)
     if not (path / "bundle.yaml").is_file():
-        raise NotFound(f"no bundle {digest!r} in {home.root}")
+        raise NotFound(f"no bundle {digest!r} in {home.location}")
     return read_bundle(path, family=family)
 
 

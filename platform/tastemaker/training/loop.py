@@ -33,6 +33,7 @@ def fit(
     num_steps: int,
     checkpoint: Path,
     checkpoint_every: int,
+    keep: Callable[[Path], None] | None = None,
     seed: int,
     label: str,
 ) -> list[dict[str, float]]:
@@ -47,6 +48,7 @@ def fit(
         checkpoint: File of the last checkpoint; a job names it by the digest of its inputs
             and settings, and removes it once its bundle is written.
         checkpoint_every: Steps between two checkpoints, >= 1.
+        keep: Told after each save: it takes the file where another machine can go on from it.
         seed: Seed of the run.
         label: Shown with the progress.
 
@@ -66,6 +68,8 @@ def fit(
         progress.update(i + 1, "  ".join(f"{k} {v:.3f}" for k, v in history[-1].items()))
         if (i + 1) % checkpoint_every == 0 and i + 1 < num_steps:
             _save(checkpoint, state, history)
+            if keep:
+                keep(checkpoint)
     return history
 
 
