@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tastemaker.core.errors import NotFound
+from tastemaker.core.errors import DataError, NotFound
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, load_dataset, table_digest, write_table
 
@@ -39,3 +39,11 @@ def test_what_is_missing_is_named(home: Home) -> None:
         data.read("events")
     with pytest.raises(NotFound, match="holds no vectors of embedding space s1"):
         data.vector_column("s1")
+
+
+def test_a_version_whose_file_was_changed_is_refused(home: Home) -> None:
+    digest = Dataset(home, "x", {}).save()
+    path = home.path("datasets", f"{digest}.yaml")
+    path.write_text(path.read_text().replace("name: x", "name: y"))
+    with pytest.raises(DataError, match=rf"{digest}\.yaml is corrupted"):
+        load_dataset(home, digest)
