@@ -195,8 +195,8 @@ class Home:
             raise ConfigError(
                 f"{self.store.settings.server} takes a second PUT with If-None-Match, so two "
                 "writers of one table would lose rows without an error: no table is written to "
-                f"{self.location}. Use a server that honours conditional writes (Amazon S3, "
-                "MinIO, a recent SeaweedFS or Ceph); bundles and other files may stay"
+                f"{self.location}. Use one that honours conditional writes, as Amazon S3 and MinIO "
+                "do (`tastemaker home check` asks a server); bundles and other files may stay"
             )
 
     def database(self) -> str:

@@ -173,6 +173,9 @@ class ObjectStore:
         """Whether a second PUT with If-None-Match is refused: without it commits are lost.
 
         Asked once a process, by writing a probe object twice.
+
+        Raises:
+            ConfigError: These credentials may not write.
         """
         key = f"tmp/probe-{uuid.uuid4().hex}"
         with self._told(key):
@@ -183,6 +186,8 @@ class ObjectStore:
                 ).status
                 for _ in range(2)
             ]
+        if answers[0] != 200:
+            self.put_bytes(key, b"probe")  # says why, where these keys may not write at all
         self.delete(key)
         return answers == [200, 412]
 

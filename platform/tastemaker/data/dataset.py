@@ -174,23 +174,32 @@ def write_table(home: Home, name: str, table: pa.Table) -> Table:
     try:
         open_table(home, uri, version=1)
     except NotFound:
-        _create(home, uri, table)
+        create_table(home, uri, table)
     return Table(uri=uri, version=1, rows=len(table), content=content)
 
 
-def _create(home: Home, uri: str, table: pa.Table) -> None:
-    """Write a table's first version: it is there whole or not at all."""
+def create_table(home: Home, uri: str, rows: pa.Table | pa.RecordBatchReader) -> None:
+    """Write a table's first version: it is there whole or not at all.
+
+    Args:
+        home: Where to.
+        uri: Its folder below the home, which names its content.
+        rows: In the order that they keep.
+
+    Raises:
+        ConfigError: The home is on a server that loses concurrent commits.
+    """
     import lance
 
     home.require_tables()
     if home.storage_options is None:
         with home.staging() as staging:
             staged = staging / "table.lance"
-            lance.write_dataset(table, str(staged))
+            lance.write_dataset(rows, str(staged))
             home.publish(staged, uri)
         return
     try:  # the commit is one conditional PUT; files of a writer that died are never referred to
-        lance.write_dataset(table, home.uri(uri), storage_options=home.storage_options)
+        lance.write_dataset(rows, home.uri(uri), storage_options=home.storage_options)
     except OSError:
         open_table(home, uri, version=1)  # another process was first with the same content
 
