@@ -8,7 +8,9 @@ import yaml
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.core.config import PRESETS, load_preset, parse
 from tastemaker.core.errors import ConfigError
+from tastemaker.jobs.cluster_config import ClusterConfig
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of, resolve
+from tastemaker.jobs.ray_job_config import RayJobConfig
 
 BY_FAMILY = {family: step for step, (family, _) in STEPS.items()}
 SHIPPED = sorted(path.relative_to(PRESETS).with_suffix("") for path in PRESETS.rglob("*.yaml"))
@@ -18,7 +20,12 @@ INVALID = sorted((Path(__file__).parent / "presets" / "invalid").glob("*.yaml"))
 @pytest.mark.parametrize("preset", SHIPPED, ids=str)
 def test_shipped_preset_loads(preset: Path) -> None:
     family, name = preset.parts
-    others = {"full_stack": FullStackConfig, "assistant": GatewayConfig}
+    others = {
+        "full_stack": FullStackConfig,
+        "assistant": GatewayConfig,
+        "cluster": ClusterConfig,
+        "ray_job": RayJobConfig,
+    }
     config = others.get(family) or config_of(BY_FAMILY[family])
     load_preset(config, family, name)
 

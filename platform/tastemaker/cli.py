@@ -4,10 +4,8 @@ Nothing heavy is imported before a verb runs, so that `--help` answers at once.
 """
 
 import inspect
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +13,7 @@ import typer
 from tastemaker.assistant import key_commands
 from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
+from tastemaker.jobs import home_commands, pipeline_commands
 
 app = typer.Typer(
     help="Visual discovery on models you own. Everything lives in TASTEMAKER_HOME "
@@ -23,43 +22,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-pipeline = typer.Typer(help="Run and compile pipelines.", no_args_is_help=True)
-app.add_typer(pipeline, name="pipeline")
+app.add_typer(pipeline_commands.app, name="pipeline")
 app.add_typer(key_commands.app, name="key")
+app.add_typer(home_commands.app, name="home")
 
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
 ]
 Port = Annotated[int, typer.Option(help="Of the page; the four after it are used too.")]
-
-
-@pipeline.command("run")
-def pipeline_run(
-    name: str = typer.Argument(help="A compiled pipeline: full_stack."),
-    preset: str = typer.Option("", help="Default: the one named like the catalogue."),
-    catalog: str = typer.Option("", help="demo, fashion, ikea-home or folder:/path."),
-    overrides: Overrides = [],  # noqa: B006 - typer copies it
-    cache: bool = typer.Option(True, help="Reuse finished steps."),
-) -> None:
-    """Run a pipeline here, on this machine's kfp.local."""
-    from tastemaker.jobs import full_stack
-
-    compiled = full_stack.compiled(name)
-    chosen = preset or full_stack.default_preset(catalog or "demo")
-    home = Home.open()
-    arguments = full_stack.resolve(chosen, catalog or None, overrides)
-    full_stack.run(home, arguments, pipeline=compiled, use_cache=cache)
-
-
-@pipeline.command("compile")
-def pipeline_compile(
-    check: bool = typer.Option(False, help="Change nothing; fail where a file is not current."),
-) -> None:
-    """Write pipelines/compiled/*.yaml, the IR that a cluster takes."""
-    if not Path("pipelines/compile.py").is_file():
-        raise TastemakerError("no pipelines/compile.py here: run this from the repository's root")
-    command = [sys.executable, "-m", "pipelines.compile", *(["--check"] if check else [])]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 @app.command()
@@ -70,15 +40,18 @@ def up(
     preset: str = typer.Option("default", help="Of the assistant: limits, identity, providers."),
     overrides: Overrides = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Start every server of an environment and wait until all are healthy."""
+    """Start every server of an environment and wait until all are healthy.
+
+    Where they run already, what changed is replaced without a lost request.
+    """
     from tastemaker.assistant.settings import GatewayConfig
     from tastemaker.core.config import load_preset, to_settings
-    from tastemaker.serving import supervisor
+    from tastemaker.serving import control
 
     if not 1 <= port <= 65_531:
         raise ConfigError(f"port={port}: five ports from it on are used, so 1 to 65531")
     settings = to_settings(load_preset(GatewayConfig, "assistant", preset, overrides))
-    supervisor.up(
+    control.up(
         Home.open(),
         environment=environment,
         port=port,
@@ -90,18 +63,36 @@ def up(
 @app.command()
 def down() -> None:
     """Stop every server; nothing stays running."""
-    from tastemaker.serving import supervisor
+    from tastemaker.serving import control
 
-    stopped = supervisor.down(Home.open())
+    stopped = control.down(Home.open())
     typer.echo("stopped" if stopped else "nothing was running")
 
 
 @app.command()
-def status() -> None:
+def status(as_json: bool = typer.Option(False, "--json", help="For programs.")) -> None:
     """Say what runs."""
-    from tastemaker.serving import supervisor
+    from tastemaker.serving import control
 
-    typer.echo(supervisor.status(Home.open()))
+    typer.echo(control.status(Home.open(), as_json=as_json))
+
+
+@app.command()
+def check(
+    environment: list[str] = typer.Option([], help="Only its model files; repeatable."),  # noqa: B008
+    fetch_schemas: bool = typer.Option(False, help="Download the pinned schemas (CRDs) first."),
+) -> None:
+    """Validate charts, manifests, model files, pipelines, features and presets together."""
+    from tastemaker.assistant.settings import GatewayConfig
+    from tastemaker.deployment import checks
+    from tastemaker.jobs.preset_families import configs
+
+    presets = {**configs(), "assistant": GatewayConfig}
+    report = checks.run(
+        Home.open(), presets, typer.echo, environments=environment, fetch_schemas=fetch_schemas
+    )
+    typer.echo(report.summary())
+    raise typer.Exit(1 if report.faults else 0)
 
 
 @app.command()

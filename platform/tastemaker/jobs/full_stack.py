@@ -18,6 +18,7 @@ from tastemaker.core.config import Config, load_preset, presets, to_settings
 from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import OWNER
+from tastemaker.deployment import root
 from tastemaker.jobs.pipeline_output import PipelineOutput
 
 # step: (preset family, its configuration)
@@ -56,13 +57,17 @@ def default_preset(catalog: str) -> str:
     return catalog if catalog in presets("full_stack") else "default"
 
 
-def resolve(preset: str, catalog: str | None, overrides: Sequence[str]) -> dict[str, str]:
+def resolve(
+    preset: str, catalog: str | None, overrides: Sequence[str], *, here: bool = True
+) -> dict[str, str]:
     """Arguments of the `full_stack` pipeline.
 
     Args:
         preset: A `full_stack` preset.
         catalog: Takes the place of the preset's catalogue.
         overrides: `step.key=value`, for example `train_router.steps=500`.
+        here: Whether the steps read this machine's files; elsewhere only the demo catalogue's
+            digest is known, and the others' is left empty: not checked.
 
     Returns:
         catalog, source_digest and `<step>_settings` as canonical JSON.
@@ -91,12 +96,12 @@ def resolve(preset: str, catalog: str | None, overrides: Sequence[str]) -> dict[
         for step, (family, _) in STEPS.items()
     }
     catalog = catalog or chosen.catalog
-    if catalog.startswith("folder:"):  # steps run in other processes
+    if here and catalog.startswith("folder:"):  # steps run in other processes
         catalog = f"folder:{Path(catalog.removeprefix('folder:')).expanduser().resolve()}"
     arguments = {f"{step}_settings": to_settings(config) for step, config in configs.items()}
     curate = configs["curate"]
     assert isinstance(curate, CurateConfig)
-    digest = source_digest(catalog, curate)
+    digest = source_digest(catalog, curate) if here or catalog == "demo" else ""
     return {"catalog": catalog, "source_digest": digest, **arguments}
 
 
@@ -179,16 +184,22 @@ def _shown(log: TextIO) -> Iterator[PipelineOutput]:
         sys.stdout = before
 
 
-def compiled(name: str) -> Path:
-    """The compiled file of a pipeline, found from `TASTEMAKER_PIPELINES` or the working folder.
+def compiled(name: str, cluster: str = "") -> Path:
+    """The compiled file of a pipeline, in the repository or the folder `TASTEMAKER_PIPELINES`.
+
+    Args:
+        name: A pipeline.
+        cluster: A cluster preset; empty: the form that runs on this machine.
 
     Raises:
         ConfigError: No such file.
     """
-    folder = Path(os.environ.get("TASTEMAKER_PIPELINES", "pipelines/compiled"))
+    given = os.environ.get("TASTEMAKER_PIPELINES")
+    folder = (Path(given) if given else root.find("pipelines/compiled")) / cluster
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+        found = (p.stem for p in folder.glob("*.yaml") if not p.stem.endswith(".objects"))
+        known = ", ".join(sorted(found)) or "none"
         raise ConfigError(
             f"no compiled pipeline {name!r} in {folder} (there: {known}); run this from the "
             "repository's root, or set TASTEMAKER_PIPELINES to the folder of compiled pipelines"
