@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 T := .venv/bin/tastemaker
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check lock clean
+.PHONY: help setup up down test check lock images clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -35,10 +35,12 @@ test: setup ## Lint, types, layers and all tests, the slow ones too.
 check: ## Lint, types and layers only.
 	@.ci/check
 
-lock: ## Resolve both locks anew (the only command that changes them).
-	@cd locks && for name in platform llm; do ../.venv/uv/bin/uv pip compile -q $$name.in \
-	  --override overrides.txt --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links -o $$name.lock || exit 1; done
+lock: ## Resolve every lock anew (the only command that changes them).
+	@.venv/bin/python locks/resolve.py
+
+images: ## Build every image: VERSION=, VARIANT=cpu|cuda, REGISTRY=, PUSH=1.
+	@$(PYTHON) -m images.build $(if $(VERSION),--version '$(VERSION)') $(if $(VARIANT),--variant '$(VARIANT)') \
+	  $(if $(REGISTRY),--registry '$(REGISTRY)') $(if $(PUSH),--push)
 
 clean: down ## Remove the home and the environments.
 	@rm -rf .tastemaker .venv .venv-llm

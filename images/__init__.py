@@ -1,0 +1,1 @@
+"""What the Dockerfile runs, as scripts that also run without Docker."""

