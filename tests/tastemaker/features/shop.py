@@ -43,7 +43,7 @@ class Shop:
         )
 
 
-def new_shop(folder: Path, config: FeatureConfig | None = None, *, users: int = 12) -> Shop:
+def new_shop(folder: Path | str, config: FeatureConfig | None = None, *, users: int = 12) -> Shop:
     home = Home.open(str(folder))
     rng = np.random.default_rng(0)
     card = Card(family="encoder", config={}, parents={}, writes_space=True)
