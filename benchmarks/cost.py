@@ -44,7 +44,8 @@ from tastemaker.router import messages as codec
 from tastemaker.router.dialogue_files import Dialogue, DialogueSet, open_dialogues
 from tastemaker.router.tools import ANSWER, COMPLETE, RECOMMEND, SEARCH, SHOP_ROOM, SIMILAR, TOOLS
 from tastemaker.serving import processes
-from tastemaker.serving.services import Service, base_environment, services
+from tastemaker.serving.model_services import services
+from tastemaker.serving.services import Service, base_environment
 
 COMMAND = "python -m benchmarks.cost"
 CONVERSATIONS, CONCURRENCY, SEED = 200, 8, 0
@@ -241,7 +242,8 @@ def measure(
 ) -> OwnRun:
     """Start what is live, send everything, and count."""
     port = free_ports(5)
-    wanted = [one for one in services(home, "local", port) if one.name != "gateway"]
+    models = [one for one in services(home, "local", port) if one.name != "gateway"]
+    wanted = [one.filled(one.port, {}) for one in models if not one.canary]
     urls = {service.name: service.url for service in wanted}
     live = get_live(home, "local", "encoder")
     dataset = get_live(home, "local", "retrieval").dataset

@@ -20,6 +20,7 @@ from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users, suggestions
 from tastemaker.core.home import Home
+from tastemaker.serving import control
 
 COMMAND = "python -m benchmarks.load"
 CONVERSATIONS, TURNS, AT_ONCE = 200, 5, 16
@@ -30,8 +31,8 @@ def main() -> None:
     url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8400"
     home = Home.open()
     catalogue = Catalogue.live(home, "local")
-    state = json.loads(home.path("run", "supervisor.json").read_text())
-    pid = state["processes"]["gateway"]["pid"]
+    state = json.loads(control.status(home, as_json=True))
+    pid = next(one["pid"] for one in state["servers"] if one["key"] == "gateway")
     users = [user["user_id"] for user in sample_users(catalogue)]
     run = _Load(url, pid, users, suggestions(catalogue))
     start = time.perf_counter()

@@ -1,1 +1,1 @@
-"""KServe model servers, the vLLM plug-in and the supervisor."""
+"""KServe model servers, the vLLM plug-in and the local reconciler."""

@@ -1,6 +1,6 @@
 """Operating-system processes of servers: started in their own session, found and stopped whole.
 
-Linux only: reads /proc and asks the kernel to kill a server whose supervisor is gone.
+Linux only: reads /proc and asks the kernel to kill a server whose reconciler is gone.
 """
 
 import ctypes

@@ -1,29 +1,38 @@
-"""Which processes an environment consists of: the four model servers and the gateway."""
+"""What a server of an environment is before it runs: its command, its address, its share."""
 
 import os
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from tastemaker.core import digests
 from tastemaker.core.home import Home
-from tastemaker.promotion.bundle import load_bundle
-from tastemaker.promotion.environment import MODELS, get_live
-from tastemaker.serving.router_command import llm_python, router_command, router_environment
 
-FAMILIES = {"encoder": "encoder", "retrieval": "index", "recommender": "sequence"}
-NAMES = ("gateway", *MODELS)  # in the order of their ports
+PORT = "@port@"  # in a command or variable: the port that its process gets at its start
+_URL = re.compile(r"@url:([a-z0-9-]+)@")
+
+
+def url_of(name: str) -> str:
+    """In a command or variable: the address at which another server is reached."""
+    return f"@url:{name}@"
 
 
 @dataclass(frozen=True)
 class Service:
-    """One server process.
+    """One version of one server.
 
     Attributes:
-        name: Also its log's.
-        command: Program and arguments.
-        port: TCP port on 127.0.0.1.
+        name: Of the server; its versions share it.
+        command: Program and arguments, with `PORT` and `url_of` for what is known at its start.
+        port: Stable TCP port on 127.0.0.1 at which all of its versions are reached.
         health: Path that answers 200 once it can serve.
         environment: Variables on top of those that every server has.
+        bundle: What it serves; empty where that is not one bundle.
+        space: Embedding space that it reads or writes.
+        weight: Its share of the requests, percent.
+        canary: Whether it is the version that is tried beside the stable one.
+        repeatable: A request that it did not answer may be sent again: it only computes.
     """
 
     name: str
@@ -31,58 +40,61 @@ class Service:
     port: int
     health: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    bundle: str = ""
+    space: str = ""
+    weight: int = 100
+    canary: bool = False
+    repeatable: bool = True
 
     @property
     def url(self) -> str:
-        """Address without a path."""
+        """Its stable address, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def key(self) -> str:
+        """Its name among all versions that run, and its log's."""
+        return f"{self.name}-canary" if self.canary else self.name
 
-def services(home: Home, environment: str, port: int, settings: str = "") -> list[Service]:
-    """The processes that serve what is live in an environment.
+    @property
+    def version(self) -> str:
+        """Digest of what its process is; a share or a port is not part of that."""
+        return digests.of_json([self.command, dict(self.environment), self.health])
 
-    Args:
-        home: Where the bundles lie.
-        environment: Its name.
-        port: The gateway's; encoder, retrieval, recommender and router take the four after it.
-        settings: The gateway's configuration as JSON; empty: its default preset.
+    @property
+    def uses(self) -> frozenset[str]:
+        """Names of the servers whose addresses it is given."""
+        words = [*self.command, *self.environment.values()]
+        return frozenset(name for word in words for name in _URL.findall(word))
 
-    Raises:
-        NotFound: A model is not live, or its bundle is gone or of another family.
-        SpaceMismatch: A live model reads another space than the live encoder writes.
-        ServiceError: No environment with vLLM.
-    """
-    live = {model: get_live(home, environment, model) for model in MODELS}
-    ports = {name: port + offset for offset, name in enumerate(NAMES)}
-    space = live["encoder"].bundle
-    found = []
-    for model, family in FAMILIES.items():
-        bundle = load_bundle(home, live[model].bundle, family=family)
-        if model != "encoder":
-            bundle.check_space(space)
-        command = [sys.executable, "-m", f"tastemaker.serving.{model}_server"]
-        command += ["--model-dir", str(bundle.path), "--http-port", str(ports[model])]
-        found.append(Service(model, tuple(command), ports[model], f"/v1/models/{model}"))
-    router = load_bundle(home, live["router"].bundle, family="router")
-    router.check_space(space)
-    python = llm_python()
-    found.append(
-        Service(
-            "router",
-            tuple(router_command(python, router.path / "model", ports["router"])),
-            ports["router"],
-            "/health",
-            router_environment(home.path("vllm-cache")),
-        )
-    )
-    urls = {service.name: service.url for service in found}
-    command = [sys.executable, "-m", "tastemaker.assistant.gateway", "--port", str(port)]
-    command += ["--environment", environment]
-    if settings:
-        command += ["--settings", settings]
-    for name in MODELS:
-        command += [f"--{name}-url", urls[name]]
-    return [*found, Service("gateway", tuple(command), port, "/healthz")]
+    def filled(self, port: int, urls: Mapping[str, str]) -> "Service":
+        """The same with the port and the addresses in place.
+
+        Args:
+            port: That its process is to listen on.
+            urls: Address by name, of at least those that it uses.
+        """
+
+        def fill(word: str) -> str:
+            return _URL.sub(lambda found: urls[found[1]], word.replace(PORT, str(port)))
+
+        given: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        given["command"] = tuple(map(fill, self.command))
+        given["environment"] = {name: fill(value) for name, value in self.environment.items()}
+        return Service(**given)
+
+
+def to_json(services: Sequence[Service]) -> list[dict[str, Any]]:
+    """As a JSON value."""
+    return [
+        {**{one.name: getattr(s, one.name) for one in fields(s)}, "command": list(s.command)}
+        for s in services
+    ]
+
+
+def from_json(value: Sequence[Mapping[str, Any]]) -> list[Service]:
+    """Back from `to_json`."""
+    return [Service(**{**one, "command": tuple(one["command"])}) for one in value]
 
 
 def base_environment(home: Home) -> dict[str, str]:
@@ -90,7 +102,7 @@ def base_environment(home: Home) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {
         **kept,
-        "TASTEMAKER_HOME": str(home.root),
+        "TASTEMAKER_HOME": home.location,
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",

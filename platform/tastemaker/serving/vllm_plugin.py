@@ -10,7 +10,7 @@ ARCHITECTURE = "ItemQwen3ForCausalLM"
 def register() -> None:
     """Make the architecture known to vLLM; called in each of its processes.
 
-    Each of them also ends with the supervisor, if one started it: vLLM's engine is a process of
+    Each of them also ends with the reconciler, if one started it: vLLM's engine is a process of
     its own that would outlive a killed front.
     """
     from vllm import ModelRegistry

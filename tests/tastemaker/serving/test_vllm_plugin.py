@@ -28,7 +28,11 @@ from tastemaker.router.messages import (
 )
 from tastemaker.router.model import greedy_ids, load_model, read_prompt, write_random_model
 from tastemaker.router.tools import TOOLS
-from tastemaker.serving.router_command import llm_python, router_command, router_environment
+from tastemaker.deployment import charts
+from tastemaker.deployment.root import find
+from tastemaker.serving import containers
+from tastemaker.serving.containers import llm_python
+from tastemaker.serving.services import Service
 from tests.tastemaker.serving.conftest import free_port, wait_until_answers
 
 pytestmark = pytest.mark.slow
@@ -45,7 +49,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
-        python = llm_python()
+        llm_python()
     except ServiceError as error:
         pytest.skip(str(error))
     base = tmp_path_factory.mktemp("vllm")
@@ -53,12 +57,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     words = [f"word{i}" for i in range(200)]
     write_random_model(folder, item_dim=ITEM_DIM, user_dim=USER_DIM, words=words)
     spread_out(folder)
+    service = router(folder, scratch=base).filled(port, {})
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with Path(tempfile.gettempdir(), "vllm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one engine at a time on a small machine
         process = subprocess.Popen(
-            router_command(python, folder, port),
-            env={**inherited, **router_environment(base / "cache")},
+            service.command,
+            env={**inherited, **service.environment},
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
         )
@@ -69,6 +74,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+def router(folder: Path, scratch: Path) -> Service:
+    """The router as the model chart renders it for a laptop, with a model that is in no home."""
+    files = [find(f"manifests/models/{name}.yaml") for name in ("base/router", "local/all")]
+    pins = {"bundle": "0" * 16, "dataset": "0" * 16, "space": "0" * 16, "home": "file:///nowhere"}
+    objects = charts.render(find("helm/model"), [*charts.layers(files), pins], name="router")
+    [rendered] = containers.of_model(objects)
+    command = containers.command(rendered.container, {"/mnt/models": folder})
+    environment = containers.environment(rendered.container, scratch)
+    return Service("router", command, 8404, containers.health(rendered.container), environment)
 
 
 def spread_out(folder: Path) -> None:
