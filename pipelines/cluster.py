@@ -87,6 +87,8 @@ def _store(task: dsl.PipelineTask, config: ClusterConfig) -> None:
             kubernetes.use_config_map_as_env(task, config.config_map, others, optional=True)
         if config.secret:
             kubernetes.use_secret_as_env(task, config.secret, config.secret_env)
+    for secret, keys in config.more_secrets.items():
+        kubernetes.use_secret_as_env(task, secret, keys, optional=True)
     for name, path in (("tmp", "/tmp"), ("scratch", "/home/tastemaker")):
         if config.scratch_storage_class:
             kubernetes.add_ephemeral_volume(

@@ -65,12 +65,23 @@ class ClusterConfig(Config):
             "AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
         }
     )
+    # secret: key: variable; of these, what is there is taken: databases and the online store
+    more_secrets: dict[str, dict[str, str]] = Field(
+        default_factory=lambda: {
+            "tastemaker-database": {
+                "assistant": "TASTEMAKER_DATABASE",
+                "features": "FEATURE_REGISTRY_URL",
+            },
+            "tastemaker-redis": {"password": "REDIS_PASSWORD"},
+        }
+    )
     config_map: str = "tastemaker-home"
     config_map_env: dict[str, str] = Field(
         default_factory=lambda: {
             "TASTEMAKER_HOME": "TASTEMAKER_HOME",
             "AWS_ENDPOINT_URL": "AWS_ENDPOINT_URL",
             "AWS_REGION": "AWS_REGION",
+            "MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI",
         }
     )
     home_claim: str = ""  # a volume claim (ReadWriteMany) as the home, in place of S3
