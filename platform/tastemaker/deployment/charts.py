@@ -9,6 +9,7 @@ from typing import Any
 import helm_python as helm
 
 from tastemaker.core.errors import ConfigError
+from tastemaker.deployment.faults import Fault, dotted
 from tastemaker.deployment.yaml_files import read_documents, read_values
 
 Values = Mapping[str, Any]
@@ -19,6 +20,14 @@ _QUOTED = re.compile(r"'([^']*)'")
 _EXECUTION = re.compile(
     r"^execution error at \((?P<template>[^:)]+)[^)]*\): (?P<rule>.*)$", re.DOTALL
 )
+
+
+class ValuesError(ConfigError):
+    """Values that a chart refuses: each fault names the values file, the release and the field."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = tuple(faults)
 
 
 def layers(files: Sequence[Path]) -> list[Source]:
@@ -57,19 +66,21 @@ def render(
         The objects, templates in the order of their names.
 
     Raises:
-        ConfigError: A value breaks the chart's schema or one of its rules, naming the file that
-            holds it and the field; or a template renders something that is not YAML.
+        ValuesError: A value breaks the chart's schema or one of its rules.
+        ConfigError: Not a chart, or a template renders something that is not YAML.
     """
     sources = [one if isinstance(one, tuple) else ("values", one) for one in values]
     merged = merge([one for _, one in sources])
+    release = f"{chart.name}/{name}"
     with _open(chart) as opened:
         try:
             opened.validate_schema(merged)
             texts = opened.render(merged, name=name, namespace=namespace)
         except helm.HelmValuesError as error:
-            raise ConfigError(_schema_faults(str(error), sources, opened)) from None
+            found = _schema_faults(str(error), sources, opened, release)
+            raise ValuesError(found) from None
         except helm.HelmError as error:
-            raise ConfigError(_template_fault(str(error), sources)) from None
+            raise ValuesError([_template_fault(str(error), sources, release)]) from None
     documents = []
     for template in sorted(texts):
         if template.endswith((".yaml", ".yml")):
@@ -106,33 +117,36 @@ def _over(below: Values, above: Values) -> dict[str, Any]:
     return result
 
 
-def _template_fault(message: str, sources: Sequence[Source]) -> str:
+def _template_fault(message: str, sources: Sequence[Source], release: str) -> Fault:
     """A chart's own rule says `field: rule`; name the file that holds the field."""
     found = _EXECUTION.match(message.strip())
     if found is None:
-        return f"{_files(sources)}: {message}"
-    rule = found["rule"].strip()
-    path = rule.partition(":")[0].split(".")
-    return f"{_holder(sources, path)}: {rule}"
+        return Fault(_files(sources), release, "", message)
+    field, _, rule = found["rule"].strip().partition(": ")
+    return Fault(_holder(sources, field.split(".")), release, field, rule)
 
 
-def _schema_faults(message: str, sources: Sequence[Source], chart: helm.Chart) -> str:
+def _schema_faults(
+    message: str, sources: Sequence[Source], chart: helm.Chart, release: str
+) -> list[Fault]:
     faults = []
     for found in _AT.finditer(message):
         path = [part for part in found["pointer"].split("/") if part]
-        quoted = _QUOTED.findall(found["rule"])
-        if found["rule"].startswith("additional propert"):
-            for key in quoted:
+        rule, keys = found["rule"], _QUOTED.findall(found["rule"])
+        if rule.startswith("additional propert"):
+            for key in keys:
                 near = difflib.get_close_matches(key, _known(chart, path), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                where = _holder(sources, [*path, key])
-                faults.append(f"{where}: {'.'.join([*path, key])}: unknown field{hint}")
-        elif found["rule"].startswith("missing propert"):
-            where = _holder(sources, path)
-            faults += [f"{where}: {'.'.join([*path, key])}: missing, required" for key in quoted]
+                faults.append(_fault(sources, release, [*path, key], f"unknown field{hint}"))
+        elif rule.startswith("missing propert"):
+            faults += [_fault(sources, release, [*path, key], "missing, required") for key in keys]
         else:
-            faults.append(f"{_holder(sources, path)}: {'.'.join(path)}: {found['rule']}")
-    return "; ".join(faults) if faults else f"{_files(sources)}: {message.strip()}"
+            faults.append(_fault(sources, release, path, rule))
+    return faults or [Fault(_files(sources), release, "", message.strip())]
+
+
+def _fault(sources: Sequence[Source], release: str, path: Sequence[str], rule: str) -> Fault:
+    return Fault(_holder(sources, path), release, dotted(path), rule)
 
 
 def _known(chart: helm.Chart, path: Sequence[str]) -> list[str]:
@@ -144,19 +158,19 @@ def _known(chart: helm.Chart, path: Sequence[str]) -> list[str]:
 
 def _holder(sources: Sequence[Source], path: Sequence[str]) -> str:
     """The last file that holds the field; all of them where none does."""
-    for where, values in reversed(sources):
-        at: Any = values
-        for part in path:
-            if isinstance(at, Mapping) and part in at:
-                at = at[part]
-            elif isinstance(at, list) and part.isdigit() and int(part) < len(at):
-                at = at[int(part)]
-            else:
-                break
+    holders = [where for where, values in sources if path and _holds(values, path)]
+    return holders[-1] if holders else _files(sources)
+
+
+def _holds(values: Any, path: Sequence[str]) -> bool:
+    for part in path:
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
+            values = values[int(part)]
         else:
-            if path:
-                return where
-    return _files(sources)
+            return False
+    return True
 
 
 def _files(sources: Sequence[Source]) -> str:

@@ -91,26 +91,25 @@ class Environment:
         """One model's objects, as `ModelFile.render`."""
         return self.models[model].render()
 
-    def check_agreement(self) -> None:
-        """Refuse models that do not belong together.
+    def check_agreement(self, model: str) -> None:
+        """Refuse a model that does not belong to the environment's encoder.
 
         Raises:
-            SpaceMismatch: A model reads another space than the encoder writes.
-            ConfigError: Two models serve over different dataset versions.
+            SpaceMismatch: It reads another space than the encoder writes.
+            ConfigError: It serves over another dataset version.
         """
-        encoder = self.models["encoder"]
-        for model in self.models.values():
-            promoted = model.files[-1]
-            if model.space != encoder.bundle:
-                raise SpaceMismatch(
-                    f"{promoted}: space: {model.name}", expected=model.space, found=encoder.bundle
-                )
-            if model.dataset != encoder.dataset:
-                raise ConfigError(
-                    f"{promoted}: dataset: {model.name} serves over dataset version "
-                    f"{model.dataset}, but the encoder ({encoder.files[-1]}) over "
-                    f"{encoder.dataset}: all models of an environment serve one version"
-                )
+        encoder, file = self.models["encoder"], self.models[model]
+        promoted = file.files[-1]
+        if file.space != encoder.bundle:
+            raise SpaceMismatch(
+                f"{promoted}: space: {model}", expected=file.space, found=encoder.bundle
+            )
+        if file.dataset != encoder.dataset:
+            raise ConfigError(
+                f"{promoted}: dataset: {model} serves over dataset version {file.dataset}, but the "
+                f"encoder ({encoder.files[-1]}) over {encoder.dataset}: all models of an "
+                "environment serve one version"
+            )
 
     def check_bundle(self, home: Home, model: str) -> None:
         """Refuse a bundle that the home does not hold, or that is not what its file says.
@@ -153,7 +152,8 @@ def load_environment(home: Home, environment: str) -> Environment:
     read = read_environment(home, environment)
     for model in read.models:
         read.render(model)
-    read.check_agreement()
+    for model in read.models:
+        read.check_agreement(model)
     for model in read.models:
         read.check_bundle(home, model)
     return read

@@ -5,7 +5,6 @@ CustomResourceDefinitions that their controllers install. A kind without a schem
 CEL rules (`x-kubernetes-validations`) and admission webhooks only run on a cluster.
 """
 
-import copy
 import difflib
 import functools
 import json
@@ -85,11 +84,10 @@ def _definitions(folder: Path, group: str, kind: str) -> Iterator[Mapping[str, A
         re.compile(rf"""{key}["']?:\s*["']?{re.escape(value)}["']?[\s,}}]""")
         for key, value in (("group", group), ("kind", kind))
     ]
-    for path in sorted(folder.rglob("*.yaml")):
-        text = path.read_text()
+    for path, text in _texts(folder):
         if not all(name.search(text) for name in names):
             continue
-        for crd in _parsed(path, text):
+        for crd in _parsed(text):
             if (
                 isinstance(crd, dict)
                 and crd.get("kind") == "CustomResourceDefinition"
@@ -99,7 +97,12 @@ def _definitions(folder: Path, group: str, kind: str) -> Iterator[Mapping[str, A
                 yield crd
 
 
-def _parsed(path: Path, text: str) -> list[Any]:
+@functools.cache
+def _texts(folder: Path) -> list[tuple[Path, str]]:
+    return [(path, path.read_text()) for path in sorted(folder.rglob("*.yaml"))]
+
+
+def _parsed(text: str) -> list[Any]:
     if text.startswith("{"):  # one-line flow YAML is JSON, ten times faster to read
         return [json.loads(text)]
     return list(yaml.load_all(text, CrdLoader))
@@ -126,7 +129,7 @@ def _builtin_registry(folder: str, version: str) -> Any:
 
 def _validator(schema: Mapping[str, Any], registry: Any = None) -> Any:
     known = {} if registry is None else {"registry": Resource.from_contents(schema) @ registry}
-    return jsonschema.Draft202012Validator(copy.deepcopy(dict(schema)), **known)
+    return jsonschema.Draft202012Validator(schema, **known)
 
 
 def _faults(validator: Any, document: Document, where: str) -> list[Fault]:
