@@ -14,7 +14,7 @@ _S_A_DAY = 86_400
 Database = Annotated[
     str,
     typer.Option(
-        help="SQLAlchemy URL; default: run/assistant.db in the home.",
+        help="SQLAlchemy URL; default: TASTEMAKER_DATABASE, else run/assistant.db in the home.",
     ),
 ]
 
@@ -60,8 +60,7 @@ def _store(database: str) -> "KeyStore":
     from tastemaker.core.database import open_database
     from tastemaker.core.home import Home
 
-    url = database or f"sqlite:///{Home.open().path('run', 'assistant.db')}"
-    return KeyStore(open_database(url))
+    return KeyStore(open_database(database or Home.open().database()))
 
 
 def _said(key: "ApiKey") -> str:

@@ -122,7 +122,7 @@ def run(home: Home, arguments: dict[str, str], *, pipeline: Path, use_cache: boo
 
     home.sweep()
     home.require_space()
-    os.environ.update({"TASTEMAKER_HOME": str(home.root), OWNER: str(os.getpid())})
+    os.environ.update({"TASTEMAKER_HOME": home.location, OWNER: str(os.getpid())})
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a neighbour's load costs little then
     warnings.filterwarnings("ignore", message=".*custom or non-Python base image.*")
     forget_lost(home)
@@ -157,8 +157,8 @@ def forget_lost(home: Home) -> None:
         except (json.JSONDecodeError, AttributeError):
             entry.unlink()
             continue
-        kept = ("datasets/%s.yaml", "bundles/%s/bundle.yaml", "dialogues/%s", "features/%s")
-        if not any((home.root / (place % digest)).exists() for place in kept):
+        kept = ("datasets/%s.yaml", "bundles/%s", "dialogues/%s", "features/%s")
+        if not any(home.holds(*(place % digest).split("/")) for place in kept):
             entry.unlink()
 
 
