@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from rich.console import Console
 from benchmarks.rows import row, save
 from tastemaker.assistant.conversation import ItemList
 from tastemaker.assistant.cost_report import OwnRun, compare, show, third_party_tokens
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.prices import Prices
 from tastemaker.assistant.providers.backend import BackendFault
 from tastemaker.assistant.providers.openai_compatible import OpenAICompatible
@@ -168,7 +169,7 @@ async def run_router(
         (step, reply, ms) of each, and the seconds of the whole.
     """
     waiting, done = list(conversations), []
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with aclosing(Pool()) as http:
         router = OwnRouter(url, http)
 
         async def one_after_another() -> None:
@@ -304,7 +305,7 @@ def main() -> None:
     num_turns = sum(turn.role == "user" for dialogue in read for turn in dialogue.turns)
     run = measure(home, conversations, num_turns, given.concurrency)
     steps = [step for steps in conversations for step in steps]
-    client = OpenAICompatible("https://nobody", httpx.AsyncClient(), model="any", name="any")
+    client = OpenAICompatible("https://nobody", Pool(), model="any", name="any")
     tokens = third_party_tokens(
         [step.request for step in steps],
         [step.reply for step in steps],

@@ -7,14 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import numpy as np
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
+from tastemaker.assistant.http_client import (
+    HttpClient,
+    Request,
+    Response,
+    TooLong,
+    fault_of,
+)
+from tastemaker.assistant.tracing import outgoing
 from tastemaker.core.errors import ServiceError, SpaceMismatch
 
 _JSON = {"Content-Type": "application/json"}
-_READY_TIMEOUT_S = 1.5  # of all at once; whoever asks us waits not much longer
+_MAX_BYTES = 32 << 20  # of a reply: 64 lists of items
 
 
 class ServiceDown(ServiceError):
@@ -43,10 +50,10 @@ class ModelClient:
     Args:
         name: The model's name, also its service's.
         url: Base address, without a path.
-        http: The connection pool to use.
+        http: Sends the requests.
     """
 
-    def __init__(self, name: str, url: str, http: httpx.AsyncClient) -> None:
+    def __init__(self, name: str, url: str, http: HttpClient) -> None:
         self.name, self.url, self.http = name, url.rstrip("/"), http
 
     async def predict(self, instance: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
@@ -79,7 +86,7 @@ class ModelClient:
 
     async def ready(self) -> str:
         """An empty string when the model is ready, else why not."""
-        return await _ready(self.http, f"{self.url}/v1/models/{self.name}")
+        return await fault_of(self.http, f"{self.url}/v1/models/{self.name}")
 
 
 @dataclass(frozen=True)
@@ -208,21 +215,20 @@ async def _post(
     to: ModelClient, path: str, body: Mapping[str, Any], timeout_s: float
 ) -> dict[str, Any]:
     service, url, start = to.name, to.url, time.monotonic()
+    request = Request(url + path, timeout_s, to_json(body), {**_JSON, **outgoing()}, _MAX_BYTES)
     try:
-        response = await to.http.post(
-            url + path, content=to_json(body), headers=_JSON, timeout=max(timeout_s, 0.01)
-        )
-    except httpx.TimeoutException:
+        response = await to.http.send(request)
+    except TimeoutError:
         waited = f"no answer in {time.monotonic() - start:.1f} s"
         raise OutOfTime(service, url, waited) from None
-    except httpx.TransportError as error:
+    except (ConnectionError, TooLong) as error:
         raise ServiceDown(service, url, str(error) or type(error).__name__) from None
-    if 400 <= response.status_code < 500:
-        raise RequestRefused(service, response.status_code, _reason(response))
-    if response.status_code >= 500:
-        raise ServiceDown(service, url, f"HTTP {response.status_code}: {_reason(response)}")
+    if 400 <= response.status < 500:
+        raise RequestRefused(service, response.status, _reason(response))
+    if not response.is_success:
+        raise ServiceDown(service, url, f"HTTP {response.status}: {_reason(response)}")
     try:
-        reply = response.json()
+        reply = from_json(response.body)
     except ValueError:
         raise ServiceDown(service, url, "its reply is not JSON") from None
     if not isinstance(reply, dict):
@@ -230,20 +236,10 @@ async def _post(
     return reply
 
 
-async def _ready(http: httpx.AsyncClient, url: str) -> str:
+def _reason(response: Response) -> str:
     try:
-        response = await http.get(url, timeout=_READY_TIMEOUT_S)
-    except httpx.TimeoutException:
-        return f"no answer in {_READY_TIMEOUT_S} s"
-    except httpx.TransportError as error:
-        return str(error) or type(error).__name__
-    return "" if response.is_success else f"HTTP {response.status_code}"
-
-
-def _reason(response: httpx.Response) -> str:
-    try:
-        body = response.json()
+        body = from_json(response.body)
     except ValueError:
-        return response.text[:200]
+        return response.body.decode(errors="replace")[:200]
     error = body.get("error", body) if isinstance(body, dict) else body
     return str(error.get("message", error) if isinstance(error, dict) else error)[:300]

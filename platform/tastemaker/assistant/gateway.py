@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -31,6 +30,7 @@ from tastemaker.assistant.api import (
 )
 from tastemaker.assistant.api.errors import RESPONSES, add_errors
 from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.http_client import HttpClient
 from tastemaker.assistant.identity import check_bind
 from tastemaker.assistant.pauses import keep_short
 from tastemaker.assistant.services import Services, make_services
@@ -54,7 +54,7 @@ def build_app(
     config: GatewayConfig | None = None,
     *,
     user_model: str = "",
-    transport: httpx.AsyncBaseTransport | None = None,
+    http: HttpClient | None = None,
     alone: bool = False,
 ) -> FastAPI:
     """The app.
@@ -65,16 +65,14 @@ def build_app(
         urls: Base address of encoder, retrieval, recommender and router.
         config: Limits, identity, features, providers.
         user_model: Digest of the live sequence bundle.
-        transport: How the servers are reached; default real HTTP.
+        http: How the servers are reached; default: a pool of real connections.
         alone: The process serves nothing else, and its interpreter may be tuned for it.
 
     Raises:
         ConfigError: A configuration that cannot be served.
     """
     config = config or GatewayConfig()
-    services = make_services(
-        home, catalogue, urls, config, user_model=user_model, transport=transport
-    )
+    services = make_services(home, catalogue, urls, config, user_model=user_model, http=http)
 
     mcp = McpEndpoint(services)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import Field, model_validator
 from sqlalchemy import Engine
 
 from tastemaker.assistant import jwks
 from tastemaker.assistant.errors import Forbidden, Unauthorized
+from tastemaker.assistant.http_client import HttpClient
 from tastemaker.assistant.keys import MAX_USER_CHARS, PREFIX, ROLES, KeyStore
 from tastemaker.assistant.tokens import Algorithm, Tokens
 from tastemaker.core.config import Config
@@ -152,7 +152,7 @@ class Identity:
         self,
         config: IdentityConfig,
         engine: Engine,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config, self.clock = config, clock

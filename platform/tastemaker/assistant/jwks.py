@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from tastemaker.assistant.http_client import HttpClient, Request
 from tastemaker.core.errors import ServiceError
 
 REFRESH_S = 60.0  # the issuer is asked no more often than this
@@ -59,20 +59,14 @@ class PublicKey:
         return self.kind == _KINDS[algorithm[0]] and self.curve == _CURVES.get(algorithm, "")
 
 
-def from_url(url: str, http: httpx.AsyncClient) -> Source:
+def from_url(url: str, http: HttpClient) -> Source:
     """A key set behind an address: no redirects, a short time, a bounded size."""
 
     async def read() -> bytes:
-        body = bytearray()
-        async with asyncio.timeout(_TIMEOUT_S):
-            async with http.stream("GET", url, follow_redirects=False) as response:
-                if response.status_code != 200:
-                    raise OSError(f"HTTP {response.status_code}")
-                async for piece in response.aiter_bytes():
-                    body += piece
-                    if len(body) > _MAX_BYTES:
-                        raise OSError(f"more than {_MAX_BYTES} bytes")
-        return bytes(body)
+        response = await http.send(Request(url, _TIMEOUT_S, max_bytes=_MAX_BYTES))
+        if response.status != 200:
+            raise OSError(f"HTTP {response.status}")
+        return response.body
 
     return read
 
@@ -148,7 +142,7 @@ class Jwks:
             try:
                 self._keys = read_keys(await self.source())
                 self._read_s = self.clock()
-            except (OSError, ValueError, TimeoutError, httpx.HTTPError) as error:
+            except (OSError, ValueError) as error:
                 reason = str(error) or type(error).__name__
                 _LOG.warning("the issuer's keys at %s cannot be read: %s", self.name, reason)
 

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
@@ -11,6 +10,7 @@ from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, Upstreams
 from tastemaker.assistant.conversation_store import Conversations
+from tastemaker.assistant.http_client import HttpClient, Pool
 from tastemaker.assistant.idempotency import Idempotency
 from tastemaker.assistant.identity import Identity
 from tastemaker.assistant.ledger import Ledger
@@ -25,7 +25,7 @@ from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.registry import Registry
-from tastemaker.assistant.tracing import Tracing, add_trace
+from tastemaker.assistant.tracing import Tracing
 from tastemaker.core.database import open_database
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
@@ -41,7 +41,7 @@ class Services:
         config: The gateway's whole configuration.
         catalogue: Items and vectors.
         engine: The operational database.
-        http: The connection pool to the servers.
+        http: Sends requests to the servers.
         identity, limits: Who asks, and how much they may.
         features: What is known of users and sessions.
         boards, conversations, idempotency: What is kept for users.
@@ -55,7 +55,7 @@ class Services:
     config: GatewayConfig
     catalogue: Catalogue
     engine: Engine
-    http: httpx.AsyncClient
+    http: HttpClient
     identity: Identity
     limits: Limits
     features: FeatureClient
@@ -99,7 +99,7 @@ def make_services(
     config: GatewayConfig,
     *,
     user_model: str = "",
-    transport: httpx.AsyncBaseTransport | None = None,
+    http: HttpClient | None = None,
 ) -> Services:
     """Wire the parts.
 
@@ -109,19 +109,14 @@ def make_services(
         urls: Base address of encoder, retrieval, recommender and router.
         config: Limits, identity, features, providers.
         user_model: Digest of the live sequence bundle.
-        transport: How the servers are reached; default real HTTP.
+        http: How the servers are reached; default: a pool of real connections.
 
     Raises:
         ConfigError: A configuration that cannot be served.
     """
     limits = config.assistant
     engine = open_database(home.database())
-    http = httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        event_hooks={"request": [add_trace]},
-        limits=httpx.Limits(max_connections=400, max_keepalive_connections=100),
-    )
+    http = http or Pool()
     models = {name: ModelClient(name, urls[name], http) for name in urls if name != "router"}
     upstreams = Upstreams(**models, space=catalogue.space)
     boards = BoardStore(engine)

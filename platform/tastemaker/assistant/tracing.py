@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import httpx
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, TracerProvider
@@ -34,9 +33,9 @@ _EVERY_MS, _AT_ONCE = 200, 64  # small batches: one of 512 would hold up turns f
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
-async def add_trace(request: httpx.Request) -> None:
-    """An httpx hook: a server's spans become part of the turn's trace."""
-    request.headers.update(OUTGOING.get() or {})
+def outgoing() -> Mapping[str, str]:
+    """Headers of a request to a server: its spans become part of the turn's trace."""
+    return OUTGOING.get() or {}
 
 
 class Tracing:

@@ -31,6 +31,7 @@ from tastemaker.data.demo_catalogue import CATEGORIES, DemoConfig, open_demo
 from tastemaker.data.demo_render import COLORS
 from tastemaker.data.records import EVENTS, ITEMS
 from tastemaker.promotion.environment import Live, set_live
+from tests.tastemaker.assistant.wires import Wired
 
 SPACE = "0123456789abcdef"
 WORDS = sorted({*COLORS, *CATEGORIES, "oak", "metal", "glass", "wool", "ceramic", "velvet"})
@@ -249,7 +250,7 @@ def gateway(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[
     """The real app; nothing is materialised, so the log of live events is all that it knows."""
     from fastapi.testclient import TestClient
 
-    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
     client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
     with client as http:
         yield Gateway(http, app)
@@ -258,5 +259,5 @@ def gateway(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[
 @pytest.fixture
 def served(tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[str]:
     """The same on a real port: its base address."""
-    with serving(build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)) as url:
+    with serving(build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))) as url:
         yield url

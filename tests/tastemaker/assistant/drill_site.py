@@ -16,6 +16,9 @@ from sqlalchemy import func, select
 
 from tastemaker.assistant.conversation_store import turns_table
 from tastemaker.assistant.gateway import build_app
+from tastemaker.assistant.http_client import Pool
+from tastemaker.assistant.http_client import Request as HttpRequest
+from tastemaker.assistant.http_client import Response as HttpResponse
 from tastemaker.assistant.providers.settings import MemberConfig, ProvidersConfig
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.settings import AssistantConfig, GatewayConfig
@@ -23,6 +26,7 @@ from tastemaker.core.home import Home
 from tastemaker.data.event_log import live_events
 from tastemaker.features.config import FeatureConfig
 from tests.tastemaker.assistant.conftest import URLS, Message, Script, Servers, serving
+from tests.tastemaker.assistant.wires import Wired
 
 Says = Callable[[Request], Awaitable[Response]]
 PATIENT_S = 20.0
@@ -85,15 +89,16 @@ async def _gone(request: Request) -> None:
         pass
 
 
-class Wires(httpx.AsyncBaseTransport):
+@dataclass
+class Wires:
     """Model servers by their seam, everything on 127.0.0.1 by a real socket."""
 
-    def __init__(self, servers: Servers) -> None:
-        self.servers, self.real = servers, httpx.AsyncHTTPTransport()
+    servers: Wired
+    real: Pool = field(default_factory=Pool)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        on_wire = request.url.host == "127.0.0.1"
-        return await (self.real if on_wire else self.servers).handle_async_request(request)
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        on_wire = request.url.startswith("http://127.0.0.1")
+        return await (self.real if on_wire else self.servers).send(request)
 
     async def aclose(self) -> None:
         await self.real.aclose()
@@ -185,7 +190,7 @@ def site_of(
         if features:
             settings["features"] = features
         config = GatewayConfig(**settings)
-        app = build_app(home, servers.catalogue, URLS, config, transport=Wires(servers))
+        app = build_app(home, servers.catalogue, URLS, config, http=Wires(Wired(servers)))
         url = stack.enter_context(serving(app))
         http = stack.enter_context(httpx.Client(base_url=url, timeout=60, trust_env=False))
         yield Site(url, app.state.services, http, home)

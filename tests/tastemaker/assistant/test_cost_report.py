@@ -3,7 +3,6 @@
 import io
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from rich.console import Console
@@ -11,6 +10,7 @@ from rich.console import Console
 from tastemaker.assistant import cost_report
 from tastemaker.assistant.conversation import ItemList
 from tastemaker.assistant.cost_report import OwnRun, Tokens
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.prices import Prices
 from tastemaker.assistant.providers.openai_compatible import OpenAICompatible
 from tastemaker.assistant.providers.request import RouterRequest
@@ -79,7 +79,7 @@ def test_a_conversations_earlier_request_is_cached_and_rules_are_shared() -> Non
 
     requests = [RouterRequest(m, TOOLS, (items,), describe) for m in (first, found, first)]
     replies = [codec.assistant_message("c", "answer", {"text": "Here."})] * 3
-    client = OpenAICompatible("https://nobody", httpx.AsyncClient(), model="m", name="m")
+    client = OpenAICompatible("https://nobody", Pool(), model="m", name="m")
     tokens = cost_report.third_party_tokens(requests, replies, [False, True, False], client)
     assert tokens[1].cached == tokens[0].prompt
     assert tokens[0].cached == tokens[2].cached

@@ -7,11 +7,11 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from tastemaker.assistant.errors import Forbidden, Unauthorized
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.identity import (
     OPEN,
     Caller,
@@ -94,7 +95,7 @@ def caller_of(config: IdentityConfig, engine: Engine, *authorizations: str | Non
     """The caller of the last header, all asked of one identity."""
 
     async def ask() -> Caller:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with aclosing(Pool()) as http:
             identity = Identity(config, engine, http)
             for authorization in authorizations:
                 caller = await identity.authenticate(authorization)
@@ -323,7 +324,7 @@ def test_the_issuer_down_from_the_start_is_no_fault_of_the_token(engine: Engine)
 def test_api_keys_work_beside_tokens_and_alone(config: IdentityConfig, engine: Engine) -> None:
     async def go(config: IdentityConfig) -> None:
         now = [time.time()]
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with aclosing(Pool()) as http:
             identity = Identity(config, engine, http, clock=lambda: now[0])
             name = f"web-{config.auth}"
             key, _ = identity.keys.create(name, user_id="ada", expires_s=100)

@@ -1,9 +1,9 @@
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
 
 from tastemaker.assistant.calls import parse
@@ -23,6 +23,7 @@ from tastemaker.assistant.tracing import Tracing
 from tastemaker.assistant.turn import Answer, Question, Step
 from tastemaker.core.database import open_database
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, call
+from tests.tastemaker.assistant.wires import Wired
 
 
 def answer(servers: Servers, question: str | Question = "pink vase", **limits: Any) -> Answer:
@@ -31,7 +32,7 @@ def answer(servers: Servers, question: str | Question = "pink vase", **limits: A
     async def run(folder: str) -> list[Step | Answer]:
         tracing = Tracing(Path(folder))
         engine = open_database(f"sqlite:///{folder}/a.db")
-        async with httpx.AsyncClient(transport=servers) as http:
+        async with aclosing(Wired(servers)) as http:
             models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
             upstreams = Upstreams(**models, space=SPACE)
             ledger = Ledger(engine, Prices.read())

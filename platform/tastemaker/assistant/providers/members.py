@@ -1,7 +1,6 @@
 """From settings to back ends."""
 
-import httpx
-
+from tastemaker.assistant.http_client import HttpClient
 from tastemaker.assistant.ledger import Ledger
 from tastemaker.assistant.providers.backend import Backend
 from tastemaker.assistant.providers.openai_compatible import OpenAICompatible
@@ -11,12 +10,12 @@ from tastemaker.assistant.providers.scripted import ScriptedBackend
 from tastemaker.assistant.providers.settings import MemberConfig, ProvidersConfig
 
 
-def build_policy(config: ProvidersConfig, http: httpx.AsyncClient, ledger: Ledger) -> Policy:
+def build_policy(config: ProvidersConfig, http: HttpClient, ledger: Ledger) -> Policy:
     """The policy of a configuration.
 
     Args:
         config: Members and the rule of choice.
-        http: The connection pool of all members.
+        http: Sends all members' requests.
         ledger: Where prices come from and the shadow's cost goes.
 
     Raises:
@@ -26,7 +25,7 @@ def build_policy(config: ProvidersConfig, http: httpx.AsyncClient, ledger: Ledge
     return Policy([build_backend(member, http) for member in config.members], config, ledger)
 
 
-def build_backend(member: MemberConfig, http: httpx.AsyncClient) -> Backend:
+def build_backend(member: MemberConfig, http: HttpClient) -> Backend:
     """The back end of one member.
 
     Raises:

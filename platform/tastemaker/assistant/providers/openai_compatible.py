@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
+from tastemaker.assistant.http_client import HttpClient, fault_of
 from tastemaker.assistant.providers import wire
 from tastemaker.assistant.providers.backend import check_reply, read_reply
 from tastemaker.assistant.providers.request import RouterReply, RouterRequest
@@ -23,7 +22,7 @@ class OpenAICompatible:
 
     Args:
         url: Base address with its version path, for example `https://api.example.com/v1`.
-        http: The connection pool to use.
+        http: Sends the requests.
         model: The model's name at the endpoint.
         name: Of the member.
         api_key_env: Environment variable that holds the key; empty for none. The key goes into
@@ -43,7 +42,7 @@ class OpenAICompatible:
     def __init__(
         self,
         url: str,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         *,
         model: str,
         name: str,
@@ -109,7 +108,7 @@ class OpenAICompatible:
 
     async def ready(self) -> str:
         """An empty string when the endpoint lists its models, else why not."""
-        return await wire.ready(self.http, f"{self.url}/models", self._headers)
+        return await fault_of(self.http, f"{self.url}/models", self._headers)
 
 
 def _written(name: str) -> str:

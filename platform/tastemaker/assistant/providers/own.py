@@ -1,7 +1,6 @@
 """Our own router behind vLLM: vectors travel in the messages as they are."""
 
-import httpx
-
+from tastemaker.assistant.http_client import HttpClient, fault_of
 from tastemaker.assistant.providers import wire
 from tastemaker.assistant.providers.backend import check_reply, read_reply
 from tastemaker.assistant.providers.request import RouterReply, RouterRequest
@@ -12,7 +11,7 @@ class OwnRouter:
 
     Args:
         url: Base address, without a path.
-        http: The connection pool to use.
+        http: Sends the requests.
         model: The name that it is served under.
         name: Of the member.
     """
@@ -20,7 +19,7 @@ class OwnRouter:
     reads_vectors = True
 
     def __init__(
-        self, url: str, http: httpx.AsyncClient, *, model: str = "router", name: str = "router"
+        self, url: str, http: HttpClient, *, model: str = "router", name: str = "router"
     ) -> None:
         self.url, self.http, self.model, self.name = url.rstrip("/"), http, model, name
 
@@ -47,4 +46,4 @@ class OwnRouter:
 
     async def ready(self) -> str:
         """An empty string when the server is ready, else why not."""
-        return await wire.ready(self.http, f"{self.url}/health")
+        return await fault_of(self.http, f"{self.url}/health")

@@ -1,26 +1,23 @@
 """One JSON request to a back end: a deadline for the whole of it, a bound on its size."""
 
-import asyncio
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
+from tastemaker.assistant.http_client import MAX_REPLY_BYTES, HttpClient, Request, TooLong
 from tastemaker.assistant.providers.backend import BackendFault, FaultKind
+from tastemaker.assistant.tracing import outgoing
 
-MAX_REPLY_BYTES = 4 << 20
 _JSON = {"Content-Type": "application/json"}
-_READY_TIMEOUT_S = 1.5
 _MAX_REASON_CHARS = 200
 _MAX_RETRY_AFTER_S = 3600.0
 
 
 async def post(
-    http: httpx.AsyncClient,
+    http: HttpClient,
     name: str,
     url: str,
     body: Mapping[str, Any],
@@ -31,7 +28,7 @@ async def post(
     """Post a JSON body and read a JSON object.
 
     Args:
-        http: The connection pool to use; redirects are not followed.
+        http: Sends it; redirects are not followed.
         name: Whose endpoint it is, for messages.
         url: The full address.
         body: What to send.
@@ -41,56 +38,33 @@ async def post(
     Raises:
         BackendFault: Anything but a JSON object under a status of 2xx.
     """
+    request = Request(
+        url, timeout_s, to_json(body), {**_JSON, **outgoing(), **(headers or {})}, MAX_REPLY_BYTES
+    )
     try:
-        async with (
-            asyncio.timeout(max(timeout_s, 0.01)),
-            http.stream(
-                "POST",
-                url,
-                content=to_json(body),
-                headers={**_JSON, **(headers or {})},
-                timeout=None,
-            ) as response,
-        ):
-            content = bytearray()
-            async for piece in response.aiter_bytes():
-                content += piece
-                if len(content) > MAX_REPLY_BYTES:
-                    raise BackendFault(
-                        name, "garbage", f"its reply is over {MAX_REPLY_BYTES} bytes"
-                    )
+        response = await http.send(request)
     except TimeoutError:
         raise BackendFault(name, "timeout", f"no answer in {timeout_s:.1f} s") from None
-    except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise BackendFault(name, "connection", reason) from None
+    except TooLong as error:
+        raise BackendFault(name, "garbage", f"its reply has {error}") from None
+    except ConnectionError as error:
+        raise BackendFault(name, "connection", str(error)) from None
     if not response.is_success:
-        said = content[:_MAX_REASON_CHARS].decode(errors="replace")
+        said = response.body[:_MAX_REASON_CHARS].decode(errors="replace")
         secrets = (headers or {}).values()
         raise BackendFault(
             name,
-            _kind(response.status_code),
-            f"HTTP {response.status_code}: {without(said, secrets)}",
+            _kind(response.status),
+            f"HTTP {response.status}: {without(said, secrets)}",
             retry_after_s=retry_after_s(response.headers.get("retry-after")),
         )
     try:
-        reply = json.loads(content)
+        reply = from_json(response.body)
     except (ValueError, RecursionError):
         raise BackendFault(name, "garbage", "its reply is not JSON") from None
     if not isinstance(reply, dict):
         raise BackendFault(name, "garbage", "its reply is not a JSON object")
     return reply
-
-
-async def ready(http: httpx.AsyncClient, url: str, headers: Mapping[str, str] | None = None) -> str:
-    """An empty string when a GET of the address succeeds, else why not."""
-    try:
-        response = await http.get(url, headers=headers, timeout=_READY_TIMEOUT_S)
-    except httpx.TimeoutException:
-        return f"no answer in {_READY_TIMEOUT_S} s"
-    except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
-    return "" if response.is_success else f"HTTP {response.status_code}"
 
 
 def retry_after_s(value: str | None) -> float | None:

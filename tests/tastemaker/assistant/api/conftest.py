@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +21,7 @@ from tastemaker.assistant.api import boards, events, tools, users
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest, Forbidden, TooMany, Unauthorized
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.identity import Identity, IdentityConfig
 from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.tools.registry import Registry, RegistryConfig
@@ -115,7 +115,7 @@ def make_site(folder: Path, catalogue: Catalogue, config: IdentityConfig) -> Sit
     services = SimpleNamespace(
         catalogue=catalogue,
         engine=engine,
-        identity=Identity(config, engine, httpx.AsyncClient(trust_env=False)),
+        identity=Identity(config, engine, Pool()),
         limits=Limits(engine),
         features=Features(engine),
         boards=BoardStore(engine),

@@ -1,7 +1,6 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -9,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.errors import Forbidden, TooMany, Unauthorized
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.identity import Identity, IdentityConfig
 from tastemaker.assistant.limits import Limits
 from tastemaker.core.database import open_database
@@ -18,7 +18,7 @@ LOCAL = "http://127.0.0.1:8400"
 
 def app_with(folder: Path, config: IdentityConfig) -> FastAPI:
     app, engine = FastAPI(), open_database(f"sqlite:///{folder}/a.db")
-    identity = Identity(config, engine, httpx.AsyncClient(trust_env=False))
+    identity = Identity(config, engine, Pool())
     app.state.services = SimpleNamespace(identity=identity, limits=Limits(engine))
 
     @app.get("/who")

@@ -28,6 +28,7 @@ from tastemaker.assistant.keys import KeyStore
 from tastemaker.core.database import open_database
 from tastemaker.core.home import Home
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, call, serving
+from tests.tastemaker.assistant.wires import Wired
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 ASKED: list[Any] = [{"role": "user", "content": "pink vase"}]
@@ -276,7 +277,7 @@ def test_keys_and_limits(tmp_path: Path, catalogue: Catalogue, servers: Servers)
     home = Home(tmp_path)
     keys = KeyStore(open_database(home.database()))
     key, _ = keys.create("web", user_id="ada", requests_per_minute=2, cents_per_day=100)
-    with serving(build_app(home, catalogue, URLS, config, transport=servers)) as url:
+    with serving(build_app(home, catalogue, URLS, config, http=Wired(servers))) as url:
         wrong = OpenAI(base_url=f"{url}/v1", api_key="sk-wrong", max_retries=0)
         with wrong, pytest.raises(openai.AuthenticationError):
             wrong.responses.create(model="tastemaker", input="pink vase")

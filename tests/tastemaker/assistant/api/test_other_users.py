@@ -29,6 +29,7 @@ from tests.tastemaker.assistant.test_identity import (
     token,
 )
 from tests.tastemaker.assistant.test_jwks import jwk
+from tests.tastemaker.assistant.wires import Wired
 
 CHAT = "/v1/chat/completions"
 SECRET = "ivory lamp for the bedroom of aunt Agatha"
@@ -59,7 +60,7 @@ def site_of(
     folder: Path, catalogue: Catalogue, servers: Servers, **identity: Any
 ) -> Iterator[Site]:
     config = CONFIG.model_copy(update={"identity": IdentityConfig(**identity)})
-    app = build_app(Home(folder), catalogue, URLS, config, transport=servers)
+    app = build_app(Home(folder), catalogue, URLS, config, http=Wired(servers))
     with TestClient(app, raise_server_exceptions=False) as http:
         yield Site(app, http)
 

@@ -14,6 +14,7 @@ from tastemaker.assistant.keys import KeyStore
 from tastemaker.core.home import Home
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
 from tests.tastemaker.assistant.page.hands import answered, ask, opened, until
+from tests.tastemaker.assistant.wires import Wired
 
 pytestmark = pytest.mark.slow
 ASK_WHO = """async () => {
@@ -25,7 +26,7 @@ ASK_WHO = """async () => {
 @pytest.fixture
 def real(browser: Any, tmp_path: Path, catalogue: Catalogue, servers: Servers) -> Iterator[Any]:
     """A page of the real gateway, wide."""
-    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, transport=servers)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
     with serving(app) as url:
         yield from opened(browser, url, width=1400)
 
@@ -104,7 +105,7 @@ def test_a_users_key_opens_that_users_page_alone(
     browser: Any, tmp_path: Path, catalogue: Catalogue, servers: Servers
 ) -> None:
     locked = CONFIG.model_copy(update={"identity": IdentityConfig(auth="keys")})
-    app = build_app(Home(tmp_path), catalogue, URLS, locked, transport=servers)
+    app = build_app(Home(tmp_path), catalogue, URLS, locked, http=Wired(servers))
     key, _ = KeyStore(app.state.services.engine).create("web", user_id="ada")
     with serving(app) as url:
         for page in opened(browser, url, width=1400):

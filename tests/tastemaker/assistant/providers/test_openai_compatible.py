@@ -4,16 +4,17 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.providers.backend import BackendFault
 from tastemaker.assistant.providers.members import build_policy
 from tastemaker.assistant.providers.openai_compatible import (
@@ -76,7 +77,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 def complete(endpoint: Endpoint, timeout_s: float = 5.0, **more: Any) -> RouterReply:
     async def run() -> RouterReply:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with aclosing(Pool()) as http:
             backend = OpenAICompatible(f"{endpoint.url}/v1", http, model="m", name="them", **more)
             return await backend.complete(asked(item_list("a", "b")), timeout_s=timeout_s)
 
@@ -129,7 +130,7 @@ def test_a_good_reply_with_its_counts(endpoint: Endpoint, monkeypatch: pytest.Mo
 def test_an_unanswered_request_is_estimated_without_its_lists() -> None:
     request = asked(item_list(*["a", "b"] * 5), user_text="likes oak")
     complete_tokens = estimated_tokens(
-        OpenAICompatible("http://x", httpx.AsyncClient(), model="m", name="m").body(request)
+        OpenAICompatible("http://x", Pool(), model="m", name="m").body(request)
     )
     without_lists = replace(request, lists=())
     assert estimated_request_tokens(without_lists) == pytest.approx(complete_tokens, rel=0.15)
@@ -149,7 +150,7 @@ def test_a_tool_of_an_operators_is_written_without_its_dot(endpoint: Endpoint) -
     endpoint.says = completion(called("stock--in--store"))
 
     async def ask() -> RouterReply:
-        async with httpx.AsyncClient() as http:
+        async with aclosing(Pool()) as http:
             backend = OpenAICompatible(f"{endpoint.url}/v1", http, model="m", name="m")
             return await backend.complete(request, timeout_s=5)
 
@@ -219,7 +220,7 @@ def test_garbage_of_every_form_is_a_fault(endpoint: Endpoint, body: Any) -> None
 
 def test_nobody_there() -> None:
     async def run() -> None:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with aclosing(Pool()) as http:
             backend = OwnRouter("http://127.0.0.1:9", http)
             assert await backend.ready()
             await backend.complete(asked(), timeout_s=2)
@@ -254,7 +255,7 @@ def test_retry_after_is_a_number_or_a_date(endpoint: Endpoint) -> None:
 
 def test_our_own_router_gets_the_vectors(endpoint: Endpoint) -> None:
     async def run() -> RouterReply:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with aclosing(Pool()) as http:
             backend = OwnRouter(endpoint.url, http)
             assert await backend.ready() == ""
             return await backend.complete(asked(item_list("a")), timeout_s=5)
@@ -287,7 +288,7 @@ def test_a_family_of_real_endpoints_recovers_without_a_restart(
         )
 
         async def run() -> None:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with aclosing(Pool()) as http:
                 policy: Policy = build_policy(config, http, ledger)
                 broken = (status(500), slowly, breaking_off, {"choices": []}, status(429))
                 for says in broken:

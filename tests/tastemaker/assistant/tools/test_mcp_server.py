@@ -31,6 +31,7 @@ from tastemaker.assistant.tools.native import Tools
 from tastemaker.core.database import open_database
 from tastemaker.features.signals import Signals
 from tests.tastemaker.assistant.conftest import HOSTILE, SPACE, URLS, Servers, embed, serving
+from tests.tastemaker.assistant.wires import Wired
 
 
 @dataclass
@@ -56,13 +57,13 @@ class Features:
 
 def make_site(folder: Path, servers: Servers, auth: Any) -> Iterator[Site]:
     engine, app = open_database(f"sqlite:///{folder}/a.db"), FastAPI()
-    http = httpx.AsyncClient(transport=servers)
+    http = Wired(servers)
     models = {name: ModelClient(name, URLS[name], http) for name in URLS if name != "router"}
     upstreams = Upstreams(**models, space=SPACE)
     boards = BoardStore(engine)
     services = SimpleNamespace(
         catalogue=servers.catalogue,
-        identity=Identity(IdentityConfig(auth=auth), engine, httpx.AsyncClient()),
+        identity=Identity(IdentityConfig(auth=auth), engine, Wired(servers)),
         limits=Limits(engine),
         features=Features(),
         boards=boards,

@@ -1,9 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -16,13 +15,14 @@ from tastemaker.assistant.tools.search import UNLIKE_WEIGHT, blend
 from tastemaker.assistant.tools.situation import CallError, Situation, find_list
 from tastemaker.core.errors import SpaceMismatch
 from tests.tastemaker.assistant.conftest import SPACE, URLS, Servers, embed
+from tests.tastemaker.assistant.wires import Wired
 
 
 @asynccontextmanager
 async def tools_of(
     servers: Servers, space: str = SPACE, boards: BoardStore | None = None
 ) -> AsyncIterator[Tools]:
-    async with httpx.AsyncClient(transport=servers) as http:
+    async with aclosing(Wired(servers)) as http:
         models = {n: ModelClient(n, URLS[n], http) for n in URLS if n != "router"}
         upstreams = Upstreams(**models, space=space)
         yield Tools(servers.catalogue, upstreams, 5, boards)
