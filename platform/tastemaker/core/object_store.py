@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.credentials import IamAwsProvider
+from minio.credentials.providers import IamAwsProvider
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from minio.helpers import ProgressType
@@ -20,9 +20,10 @@ from tastemaker.core.errors import ConfigError, ServiceError
 from tastemaker.core.s3_settings import ENDPOINT, S3Settings
 
 PART_BYTES = 16 << 20  # of a multipart upload; larger where 10,000 parts would not be enough
-CONNECT_S, READ_S = 5.0, 60.0
+CONNECT_S, READ_S = 5.0, 30.0
+# A server that is started anew is waited for about 7 s; one that hangs, 90 s.
 RETRIES = urllib3.Retry(
-    total=4, connect=2, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504)
+    total=5, connect=4, read=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504)
 )
 ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
@@ -56,13 +57,14 @@ class ObjectStore:
             ca_certs=settings.ca_file,
             cert_reqs="CERT_REQUIRED",
         )
+        self.role = None if settings.access_key else IamAwsProvider(region=settings.region)
         server = urlsplit(settings.server)
         self.client = Minio(
             server.netloc,
             settings.access_key or None,
             settings.secret_key or None,
             session_token=settings.session_token or None,
-            credentials=None if settings.access_key else IamAwsProvider(region=settings.region),
+            credentials=self.role,
             secure=server.scheme == "https",
             region=settings.region,
             http_client=self.pool,
@@ -75,6 +77,11 @@ class ObjectStore:
             ConfigError: Refused credentials or no such bucket.
             ServiceError: The server does not answer.
         """
+        try:
+            if self.role:
+                self.role.retrieve()
+        except (ValueError, OSError, urllib3.exceptions.HTTPError, MinioException) as error:
+            raise ConfigError(f"the pod's role gives no credentials: {error}") from None
         with self._told(""):
             next(self.client.list_objects(self.settings.bucket, self._key("")), None)
 

@@ -51,11 +51,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def rclone(folder: Path) -> Iterator[Server]:
+def rclone(folder: Path, port: int | None = None) -> Iterator[Server]:
     """A server over `folder/bucket` that checks its one pair of keys."""
-    (folder / BUCKET).mkdir(parents=True)
+    (folder / BUCKET).mkdir(parents=True, exist_ok=True)
     command = f"{Path(sys.executable).parent / 'rclone'} serve s3 --auth-key KEY,SECRET"
-    with _running(f"{command} --addr 127.0.0.1:{{port}} {folder}", folder) as server:
+    with _running(f"{command} --addr 127.0.0.1:{{port}} {folder}", folder, port) as server:
         yield server
 
 
@@ -74,8 +74,8 @@ def conditional(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(command: str, folder: Path) -> Iterator[Server]:
-    port = free_port()
+def _running(command: str, folder: Path, port: int | None = None) -> Iterator[Server]:
+    port = port or free_port()
     with (folder / "server.log").open("w") as log:
         words = shlex.split(command.replace("{port}", str(port)))
         process = subprocess.Popen(words, stdout=log, stderr=log)

@@ -1,5 +1,10 @@
+import json
 import os
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -60,6 +65,41 @@ def test_what_the_server_refuses_is_said_by_its_setting(
     assert "SECRET'" not in str(caught.value)
 
 
+class Role(BaseHTTPRequestHandler):
+    """What a pod asks for the keys of its role."""
+
+    def do_GET(self) -> None:
+        said = {"AccessKeyId": "KEY", "SecretAccessKey": "SECRET", "Token": "", "Code": "Success"}
+        said["Expiration"] = "2099-01-01T00:00:00Z"
+        self.send_response(200 if self.path == "/keys" else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(said).encode())
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_pod_takes_the_keys_of_its_role(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = ThreadingHTTPServer(("127.0.0.1", 0), Role)
+    threading.Thread(target=at.serve_forever, daemon=True).start()
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    url = f"http://127.0.0.1:{at.server_port}"
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/keys")
+    settings = S3Settings.of(os.environ["TASTEMAKER_HOME"])
+    store = connect(settings)
+    store.put_bytes("role", b"1")
+    assert store.get_bytes("role") == b"1"
+    assert "aws_access_key_id" not in store.lance_options(), "Lance asks for its own"
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{url}/none")
+    with pytest.raises(ConfigError, match="the pod's role gives no credentials"):
+        ObjectStore(settings).check()
+    at.shutdown()
+    at.server_close()
+
+
 def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "KEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SECRET")
@@ -67,6 +107,20 @@ def test_a_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ServiceError, match=r"\(AWS_ENDPOINT_URL\) does not answer"):
         connect(S3Settings.of("s3://bucket"))
+
+
+def test_a_server_that_is_started_anew_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with rclone(tmp_path) as server:
+        store = server.store(monkeypatch)
+        store.put_bytes("one", b"1")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(store.get_bytes, "one")
+        time.sleep(1.5)
+        assert not waiting.done()
+        with rclone(tmp_path, int(server.url.rpartition(":")[2])):
+            assert waiting.result() == b"1"
 
 
 def test_a_key_that_no_server_takes_is_an_error_that_a_user_can_read(store: ObjectStore) -> None:
