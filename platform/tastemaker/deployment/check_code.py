@@ -1,5 +1,6 @@
 """What is code or compiled from it: pipelines, Feast definitions, presets."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,7 +60,8 @@ def feature_faults() -> Iterator[Fault]:
 
         from tastemaker.features.definitions import definitions
 
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # on-demand views are experimental
             config = RepoConfig(
                 project="check",
                 provider="local",

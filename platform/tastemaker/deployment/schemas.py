@@ -84,7 +84,7 @@ def _definitions(folder: Path, group: str, kind: str) -> Iterator[Mapping[str, A
         re.compile(rf"""{key}["']?:\s*["']?{re.escape(value)}["']?[\s,}}]""")
         for key, value in (("group", group), ("kind", kind))
     ]
-    for path, text in _texts(folder):
+    for text in _texts(folder):
         if not all(name.search(text) for name in names):
             continue
         for crd in _parsed(text):
@@ -98,8 +98,8 @@ def _definitions(folder: Path, group: str, kind: str) -> Iterator[Mapping[str, A
 
 
 @functools.cache
-def _texts(folder: Path) -> list[tuple[Path, str]]:
-    return [(path, path.read_text()) for path in sorted(folder.rglob("*.yaml"))]
+def _texts(folder: Path) -> list[str]:
+    return [path.read_text() for path in sorted(folder.rglob("*.yaml"))]
 
 
 def _parsed(text: str) -> list[Any]:

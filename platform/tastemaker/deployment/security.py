@@ -57,6 +57,8 @@ def unpinned(image: Any) -> str:
         return "no image is named"
     if _DIGEST.search(image):
         return ""
+    if "@" in image:
+        return f"image {image!r} has a digest that is not sha256: and 64 hex characters"
     tag = _TAG.search(image)
     if tag is None:
         return f"image {image!r} has neither a digest nor a tag; pin it"

@@ -1,0 +1,13 @@
+"""Which configuration reads each family of presets that jobs use."""
+
+from tastemaker.core.config import Config
+from tastemaker.jobs.cluster_config import ClusterConfig
+from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of
+from tastemaker.jobs.ray_job_config import RayJobConfig
+
+
+def configs() -> dict[str, type[Config]]:
+    """Family to configuration; imports every step's module."""
+    of_steps = {family: config_of(step) for step, (family, _) in STEPS.items()}
+    others = {"full_stack": FullStackConfig, "cluster": ClusterConfig, "ray_job": RayJobConfig}
+    return {**of_steps, **others}
