@@ -79,6 +79,10 @@ class Home:
             name = "TASTEMAKER_CACHE" if store else "TASTEMAKER_HOME"
             where = str(root) if store else location
             raise ConfigError(f"{name}={where!r} is not usable: {error}") from None
+        if store:
+            from tastemaker.core.s3_settings import trust
+
+            trust(store.settings, home.root)
         return home
 
     @property

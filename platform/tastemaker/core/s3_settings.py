@@ -7,6 +7,7 @@ AWS_ENDPOINT_URL, AWS_CA_BUNDLE. Without keys, those of the pod's role are taken
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import certifi
@@ -50,7 +51,8 @@ class S3Settings:
         """Settings of `s3://bucket/prefix` from the environment.
 
         Raises:
-            ConfigError: No bucket, half a key, or an endpoint that is not a URL.
+            ConfigError: No bucket, half a key, an endpoint that is not a URL, or no such
+            file of certificates.
         """
         parts = urlsplit(url)
         if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment:
@@ -74,6 +76,8 @@ class S3Settings:
                 f"TASTEMAKER_HOME={url!r} needs credentials: set AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or run in a pod whose role may use the bucket"
             )
+        if made.server.startswith("https://") and not Path(made.ca_file).is_file():
+            raise ConfigError(f"AWS_CA_BUNDLE={made.ca_file!r} is not a file of certificates")
         return made
 
     @property
@@ -98,3 +102,23 @@ def _endpoint(name: str) -> str:
     if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path):
         raise ConfigError(f"{name}={value!r}: the form is http://host:port or https://host")
     return value
+
+
+def trust(settings: S3Settings, folder: Path) -> None:
+    """Make Lance trust the server's certificates: it reads SSL_CERT_FILE, not AWS_CA_BUNDLE.
+
+    Other clients of this process read SSL_CERT_FILE too, so the file that it names from now on
+    holds the public certificates besides. One that is set already stays.
+
+    Args:
+        settings: Of the server.
+        folder: Where the file is written.
+    """
+    own = _variable("AWS_CA_BUNDLE")
+    if not own or not settings.server.startswith("https://") or _variable("SSL_CERT_FILE"):
+        return
+    both = folder / "certificates.pem"
+    staged = both.with_name(f".{both.name}.{os.getpid()}")
+    staged.write_text("\n".join(Path(path).read_text() for path in (certifi.where(), own)))
+    staged.replace(both)
+    os.environ["SSL_CERT_FILE"] = str(both)

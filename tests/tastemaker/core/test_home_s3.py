@@ -1,13 +1,16 @@
 """A home on a real S3 server: the same calls as on a folder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
+import pyarrow as pa
 import pytest
 
-from tastemaker.core.errors import ConfigError
+from tastemaker.core.errors import ConfigError, ServiceError
 from tastemaker.core.home import Home
-from tests.tastemaker.core.s3_server import Server, rclone
+from tests.tastemaker.core.s3_server import Server, conditional, make_tls, rclone
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,34 @@ def test_a_cache_that_cannot_be_a_folder_is_named(
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="TASTEMAKER_CACHE="):
         elsewhere(monkeypatch, tmp_path / "file")
+
+
+def test_a_server_is_trusted_by_its_own_authority_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with rclone(tmp_path / "server", tls=make_tls(tmp_path)) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+        location = server.set(monkeypatch, tmp_path / "cache")
+        home = Home.open(location)
+        home.write_text("x", "a", "b")
+        assert home.read_text("a", "b") == "x"
+        monkeypatch.delenv("AWS_CA_BUNDLE")
+        with pytest.raises(ServiceError, match="CERTIFICATE_VERIFY_FAILED"):
+            Home.open(location)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "none"))
+        with pytest.raises(ConfigError, match=r"AWS_CA_BUNDLE='.*none' is not a file"):
+            Home.open(location)
+
+
+@pytest.mark.slow
+def test_lance_trusts_the_same_authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tastemaker.data.dataset import open_table, write_table
+
+    with conditional(tmp_path / "server", tls=make_tls(tmp_path)) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", "")  # put back afterwards
+        home = Home.open(server.set(monkeypatch, tmp_path / "cache"))
+        trusted = Path(os.environ["SSL_CERT_FILE"]).read_text()
+        assert (tmp_path / "ca.crt").read_text() in trusted
+        assert Path(certifi.where()).read_text() in trusted, "and the public ones"
+        table = write_table(home, "items", pa.table({"n": [1, 2]}))
+        assert open_table(home, table.uri).count_rows() == 2
