@@ -160,6 +160,10 @@ def test_a_flow_runs_pod_keeps_the_security_baseline() -> None:
     template = yaml.safe_load(text)
     job = _with_defaults(template["job_configuration"]["job_manifest"], template["variables"])
     assert security.faults(job, where="work pool") == []
+    # Without these prefect-kubernetes 0.8 refuses the template (tried against its worker).
+    pod = job["spec"]["template"]["spec"]
+    assert pod["completions"] == pod["parallelism"] == 1
+    assert pod["containers"][0]["name"] == "prefect-job"
 
 
 def _with_defaults(node: Any, variables: Node) -> Any:

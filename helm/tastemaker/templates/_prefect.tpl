@@ -22,6 +22,9 @@ AWS_REGION: {{ .Values.objectStore.region }}
 {{- with include "tastemaker.objectStore.host" . }}
 AWS_ENDPOINT_URL: {{ . | quote }}
 {{- end }}
+{{- if .Values.objectStore.caSecretName }}
+AWS_CA_BUNDLE: /etc/tastemaker/object-store/ca.crt
+{{- end }}
 DO_NOT_TRACK: "1"
 {{- end }}
 
@@ -43,6 +46,11 @@ DO_NOT_TRACK: "1"
 {{- $_ := set $pod.metadata.labels "tastemaker-flow-run" .Release.Name }}
 {{- with .Values.objectStore.secretName }}
 {{- $_ := set (index $pod.spec.containers 0) "envFrom" (list (dict "secretRef" (dict "name" .))) }}
+{{- end }}
+{{- if .Values.objectStore.caSecretName }}
+{{- $container := index $pod.spec.containers 0 }}
+{{- $_ := set $pod.spec "volumes" (concat $pod.spec.volumes (include "tastemaker.objectStore.volumes" . | fromYamlArray)) }}
+{{- $_ := set $container "volumeMounts" (concat $container.volumeMounts (include "tastemaker.objectStore.mounts" . | fromYamlArray)) }}
 {{- end }}
 {{- $template | toPrettyJson }}
 {{- end }}
