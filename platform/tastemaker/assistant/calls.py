@@ -12,11 +12,14 @@ _MAX_CALL_CHARS = 20_000
 _MAX_REASON_CHARS = 300
 
 
-def parse(message: Mapping[str, Any], *, plain_text_answers: bool = False) -> list[Call]:
-    """The calls of an assistant message, in its order.
+def parse(
+    message: Mapping[str, Any], *, max_calls: int, plain_text_answers: bool = False
+) -> list[Call]:
+    """The first calls of an assistant message, in its order.
 
     Args:
         message: As the OpenAI API gives it.
+        max_calls: How many are read at most; what a router writes beyond them is not looked at.
         plain_text_answers: A message without a call is an answer (a third party's model) rather
             than output that went wrong (our router ends a turn with a call of `answer`).
 
@@ -31,7 +34,7 @@ def parse(message: Mapping[str, Any], *, plain_text_answers: bool = False) -> li
     if not calls:
         raise CallError("a router turn is a call, got none")
     found = []
-    for call in calls:
+    for call in calls[:max_calls]:
         try:
             name, arguments = codec.read_call({"tool_calls": [call]})
         except (KeyError, TypeError, ValueError, RecursionError) as error:

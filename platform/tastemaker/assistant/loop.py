@@ -214,7 +214,11 @@ class _Run:
         decision = Decision(routed, _ms(start))
         own = self.assistant.policy.member(routed.member).backend.reads_vectors
         try:
-            calls = parse(routed.reply.message, plain_text_answers=not own)
+            calls = parse(
+                routed.reply.message,
+                max_calls=self.config.max_parallel + 1,  # an answer beside them, or one too many
+                plain_text_answers=not own,
+            )
         except CallError as error:
             said = codec.clean_text(str(routed.reply.message.get("content") or ""))
             said = said[:_MAX_ECHO_CHARS]

@@ -184,11 +184,11 @@ def test_several_calls_at_once_are_carried_out_together(servers: Servers) -> Non
 
 def test_more_calls_at_once_than_allowed_are_a_fault(servers: Servers) -> None:
     many = call("search_items", query="vase")
-    for word in ("sofa", "lamp"):
+    for word in ("sofa", "lamp", *["vase"] * 50):
         many["tool_calls"] += call("search_items", query=word)["tool_calls"]
     servers.script = [many, call("answer", text="Some.", items="@1")]
     done = answer(servers, max_parallel=2)
-    assert [step.error for step in done.steps[:3]] == ["", "", "at most 2 calls at once"]
+    assert [step.error for step in done.steps] == ["", "", "at most 2 calls at once", ""]
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_arguments_that_are_no_object_are_a_fault(arguments: str) -> None:
     broken = call("search_items")
     broken["tool_calls"][0]["function"]["arguments"] = arguments
     with pytest.raises(CallError):
-        parse(broken)
+        parse(broken, max_calls=4)
