@@ -1,11 +1,11 @@
 """A turn's state as text: what is stored so that the next turn can go on from it."""
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic_core import from_json, to_json
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import ItemList, Turn
@@ -20,7 +20,7 @@ def write_turn(turn: Turn) -> str:
         "shown": turn.shown,
         "liked": turn.liked,
     }
-    return json.dumps(state, ensure_ascii=False)
+    return to_json(state).decode()
 
 
 def read_turn(turn_id: str, text: str, catalogue: Catalogue) -> Turn:
@@ -32,7 +32,7 @@ def read_turn(turn_id: str, text: str, catalogue: Catalogue) -> Turn:
         catalogue: Gives the vectors; an item that it lost since keeps its place in the list,
             with a vector of zeros that nothing is similar to.
     """
-    state = json.loads(text)
+    state = from_json(text)
     return Turn(
         question=state["question"],
         messages=tuple(state["messages"]),

@@ -63,6 +63,19 @@ class IdentityConfig(Config):
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Whose a conversation is: a user's, or of a guest of the caller that began it.
+
+    Attributes:
+        user_id: The user; None for a guest.
+        guest_of: Name of the guest's caller; empty for a user, whom several callers may act for.
+    """
+
+    user_id: str | None
+    guest_of: str = ""
+
+
+@dataclass(frozen=True)
 class Caller:
     """Whoever sent a request.
 
@@ -99,6 +112,15 @@ class Caller:
         if self.roles & {"service", "operator"}:
             return user_id
         raise Forbidden("these credentials act for one user only, and the request names another")
+
+    def owner(self, user_id: str | None) -> Owner:
+        """Whose the conversations of a request are that names this user, or none.
+
+        Raises:
+            Forbidden: As `act_for`.
+        """
+        user_id = self.act_for(user_id)
+        return Owner(user_id, self.name if user_id is None else "")
 
     def require(self, role: str) -> None:
         """Refuse a caller without a role.

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
@@ -180,9 +181,13 @@ class Ledger:
 
     def record_turn(self, entries: Sequence[Entry]) -> None:
         """Store a turn's lines, all or none."""
+        with self.engine.begin() as connection:
+            self.add(connection, entries)
+
+    def add(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Store lines as part of a transaction."""
         if entries:
-            with self.engine.begin() as connection:
-                connection.execute(insert(ledger), [asdict(entry) for entry in entries])
+            connection.execute(insert(ledger), [vars(entry) for entry in entries])
 
     def summary(self, since_ms: int = 0, *, by: str = "member") -> list[dict[str, Any]]:
         """Sums of entries, the dearest group first.

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.clients import ModelClient, Upstreams
+from tastemaker.assistant.conversation_records import Records
 from tastemaker.assistant.conversation_store import Conversations
 from tastemaker.assistant.http_client import HttpClient, Pool
 from tastemaker.assistant.idempotency import Idempotency
@@ -44,7 +45,7 @@ class Services:
         http: Sends requests to the servers.
         identity, limits: Who asks, and how much they may.
         features: What is known of users and sessions.
-        boards, conversations, idempotency: What is kept for users.
+        boards, conversations, records, idempotency: What is kept for users.
         upstreams, policy: The model servers and the router family.
         tools, registry: Native tools, and those that an operator added.
         ledger, metrics, tracing: What it costs, and what is seen of it.
@@ -61,6 +62,7 @@ class Services:
     features: FeatureClient
     boards: BoardStore
     conversations: Conversations
+    records: Records
     idempotency: Idempotency
     upstreams: Upstreams
     policy: Policy
@@ -153,6 +155,7 @@ def make_services(
         features=features,
         boards=boards,
         conversations=conversations,
+        records=Records(engine),
         idempotency=Idempotency(engine),
         upstreams=upstreams,
         policy=policy,

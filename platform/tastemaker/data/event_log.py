@@ -84,9 +84,16 @@ class LiveEvent:
 
 
 def append(engine: Engine, events: Sequence[LiveEvent]) -> list[int]:
-    """Write events; they are durable when this returns, and pending.
+    """Write events; they are durable when this returns, and pending; see `add`."""
+    with engine.begin() as connection:
+        return add(connection, events)
 
-    An event from before its user was forgotten is dropped: it was deleted already.
+
+def add(connection: Connection, events: Sequence[LiveEvent]) -> list[int]:
+    """Write events as part of a transaction.
+
+    An event from before its user was forgotten is dropped: it was deleted already. Impressions are
+    not pending: no feature reads them.
 
     Returns:
         The ids of the events that were written, in order.
@@ -96,17 +103,12 @@ def append(engine: Engine, events: Sequence[LiveEvent]) -> list[int]:
     """
     for event in events:
         _check(event)
-    with engine.begin() as connection:
-        gone = _forgotten_at(connection, {event.user_id for event in events if event.user_id})
-        rows = [
-            _row(event) for event in events if event.time_ms > gone.get(event.user_id or "", -1)
-        ]
-        if not rows:
-            return []
-        written = insert(live_events).returning(
-            live_events.c.event_id, sort_by_parameter_order=True
-        )
-        return list(connection.execute(written, rows).scalars())
+    gone = _forgotten_at(connection, {event.user_id for event in events if event.user_id})
+    rows = [_row(event) for event in events if event.time_ms > gone.get(event.user_id or "", -1)]
+    if not rows:
+        return []
+    written = insert(live_events).returning(live_events.c.event_id, sort_by_parameter_order=True)
+    return list(connection.execute(written, rows).scalars())
 
 
 def pending(engine: Engine, limit: int = 1000) -> list[LiveEvent]:
@@ -209,6 +211,12 @@ def forget_user(engine: Engine, user_id: str, *, now_ms: int | None = None) -> i
         return connection.execute(delete(live_events).where(own)).rowcount
 
 
+def drop_session(engine: Engine, session_id: str) -> None:
+    """Delete a session's events: its user was forgotten while they were written."""
+    with engine.begin() as connection:
+        connection.execute(delete(live_events).where(live_events.c.session_id == session_id))
+
+
 def forgotten(engine: Engine) -> set[str]:
     """Users who have a tombstone."""
     return set(forgotten_at(engine))
@@ -220,14 +228,14 @@ def forgotten_at(engine: Engine, users: Collection[str] | None = None) -> dict[s
         return _forgotten_at(connection, users)
 
 
-def forgotten_since(engine: Engine, user_id: str | None, since_ms: int | None) -> bool:
-    """Whether a user was forgotten at or after a time; never for nobody or without a time.
+def forgotten_since(connection: Connection, user_id: str | None, since_ms: int) -> bool:
+    """Whether a user was forgotten at or after a time; never for nobody.
 
     What was begun before then ends without leaving anything of that user.
     """
-    if user_id is None or since_ms is None:
+    if user_id is None:
         return False
-    return forgotten_at(engine, [user_id]).get(user_id, since_ms - 1) >= since_ms
+    return _forgotten_at(connection, [user_id]).get(user_id, since_ms - 1) >= since_ms
 
 
 def uncleared(engine: Engine) -> dict[str, tuple[str, ...]]:
@@ -258,7 +266,7 @@ def _check(event: LiveEvent) -> None:
 
 
 def _row(event: LiveEvent) -> dict[str, object]:
-    row = {**event.__dict__, "pushed": False}
+    row = {**event.__dict__, "pushed": event.action == "impression"}
     del row["event_id"]
     return row
 

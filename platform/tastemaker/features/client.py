@@ -135,6 +135,10 @@ class FeatureClient:
         except TimeoutError:
             return False
 
+    def push(self, ids: Sequence[int]) -> None:
+        """Push events that are in the log already, soon; returns at once."""
+        self.outbox.pushed(ids)
+
     async def forget(self, user_id: str) -> dict[str, int]:
         """Delete a user's events and features; see `Outbox.forget`."""
         return await asyncio.to_thread(self.outbox.forget, user_id)

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import func, select
 
-from tastemaker.assistant.conversation_store import turns_table
+from tastemaker.assistant.conversation_tables import turns_table
 from tastemaker.assistant.gateway import build_app
 from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.http_client import Request as HttpRequest

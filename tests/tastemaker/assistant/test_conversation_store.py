@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,9 +8,12 @@ from sqlalchemy import Engine
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import ItemList, Turn
+from tastemaker.assistant.conversation_records import Records
 from tastemaker.assistant.conversation_store import Conversations
+from tastemaker.assistant.identity import Owner
 from tastemaker.core.database import open_database
-from tastemaker.data import event_log
+
+ADA, BOB, GUEST = Owner("ada"), Owner("bob"), Owner(None, "web")
 
 
 class Clock:
@@ -36,12 +40,19 @@ def ask(catalogue: Catalogue, question: str, turn_id: str) -> Turn:
     return Turn(question, ({"role": "user", "content": question},), lists, 0, "x", turn_id)
 
 
+def put(store: Conversations, *turn: Any) -> bool:
+    """Store a turn in a transaction of its own."""
+    with store.engine.begin() as connection:
+        held = store.put(connection, *turn)
+    return held is not None and bool(store.keep(held))
+
+
 def test_a_turn_is_the_same_for_the_next_process(engine: Engine, catalogue: Catalogue) -> None:
     first = Conversations(engine, catalogue)
-    started = first.new("ada")
+    started = first.new(ADA)
     turn = ask(catalogue, "blue", "t1")
-    first.put(started, (), turn, {"id": "t1", "answer": "Here."})
-    found = Conversations(engine, catalogue).get(started.conversation_id, "ada")
+    put(first, started, (), turn, {"id": "t1", "answer": "Here."})
+    found = Conversations(engine, catalogue).get(started.conversation_id, ADA)
     assert found is not None
     (read,) = found.turns
     assert (read.question, read.messages, read.shown) == (turn.question, turn.messages, 0)
@@ -49,25 +60,25 @@ def test_a_turn_is_the_same_for_the_next_process(engine: Engine, catalogue: Cata
     for was, now in zip(turn.lists, read.lists, strict=True):
         assert (was.item_ids, was.scores, was.images) == (now.item_ids, now.scores, now.images)
         np.testing.assert_array_equal(was.vectors_ND, now.vectors_ND)
-    assert first.get(started.conversation_id, "ada") is not found
-    records = first.records(started.conversation_id, "ada")
+    assert first.get(started.conversation_id, ADA) is not found
+    records = Records(engine).of_conversation(started.conversation_id, ADA)
     assert records == [{"id": "t1", "answer": "Here."}]
 
 
 def test_nobody_else_reads_or_deletes_it(engine: Engine, catalogue: Catalogue) -> None:
     store = Conversations(engine, catalogue)
-    started = store.new("ada")
-    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
-    for other in ("bob", None):
+    started = store.new(ADA)
+    put(store, started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    for other in (BOB, GUEST, Owner(None, "ada"), Owner("ada", "key")):
         assert store.get(started.conversation_id, other) is None
-        assert store.records(started.conversation_id, other) is None
-        assert store.record("t1", other) is None
+        assert Records(engine).of_conversation(started.conversation_id, other) is None
+        assert Records(engine).of_turn("t1", other) is None
         assert not store.delete(started.conversation_id, other)
         assert not store.delete_turn("t1", other)
-    assert store.count("ada") == 1
+    assert Records(engine).count("ada") == 1
     assert store.forget("ada") == {"conversations": 1, "turns": 1}
-    assert store.get(started.conversation_id, "ada") is None
-    assert store.record("t1", "ada") is None
+    assert store.get(started.conversation_id, ADA) is None
+    assert Records(engine).of_turn("t1", ADA) is None
 
 
 def test_an_idle_conversation_ends_and_old_turns_are_swept(
@@ -75,35 +86,35 @@ def test_an_idle_conversation_ends_and_old_turns_are_swept(
 ) -> None:
     clock = Clock()
     store = Conversations(engine, catalogue, idle_s=10, clock=clock)
-    started = store.new(None)
-    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    started = store.new(GUEST)
+    put(store, started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
     clock.now += 9
-    assert store.get(started.conversation_id, None) is not None
+    assert store.get(started.conversation_id, GUEST) is not None
     clock.now += 2
-    assert store.get(started.conversation_id, None) is None
-    assert store.record("t1", None) == {"id": "t1"}
+    assert store.get(started.conversation_id, GUEST) is None
+    assert Records(engine).of_turn("t1", GUEST) == {"id": "t1"}
     clock.now += 86_400
     assert store.sweep(keep_days=1) == 1
-    assert store.record("t1", None) is None
+    assert Records(engine).of_turn("t1", GUEST) is None
 
 
 def test_what_the_router_no_longer_sees_stays_in_the_record(
     engine: Engine, catalogue: Catalogue
 ) -> None:
     store = Conversations(engine, catalogue)
-    held = store.new(None)
+    held = store.new(GUEST)
     turns: list[Turn] = []
     for name in ("a", "b", "c"):
         turns.append(ask(catalogue, name, name))
-        store.put(held, turns[:-1], turns[-1], {"id": name})
-        found = store.get(held.conversation_id, None)
+        put(store, held, turns[:-1], turns[-1], {"id": name})
+        found = store.get(held.conversation_id, GUEST)
         assert found is not None
         held = found
-    store.put(held, turns[:1], ask(catalogue, "d", "d"), {"id": "d"})  # branched after a
-    fresh = Conversations(engine, catalogue).get(held.conversation_id, None)
+    put(store, held, turns[:1], ask(catalogue, "d", "d"), {"id": "d"})  # branched after a
+    fresh = Conversations(engine, catalogue).get(held.conversation_id, GUEST)
     assert fresh is not None
     assert [turn.question for turn in fresh.turns] == ["a", "d"]
-    records = store.records(held.conversation_id, None)
+    records = Records(engine).of_conversation(held.conversation_id, GUEST)
     assert [record["id"] for record in records or []] == ["a", "b", "c", "d"]
 
 
@@ -111,58 +122,61 @@ def test_a_turn_broken_off_is_recorded_and_not_continued(
     engine: Engine, catalogue: Catalogue
 ) -> None:
     store = Conversations(engine, catalogue)
-    held = store.new(None)
-    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
-    held = store.get(held.conversation_id, None) or held
-    store.put(held, held.turns, None, {"id": "b", "status": "cancelled"})
-    fresh = Conversations(engine, catalogue).get(held.conversation_id, None)
+    held = store.new(GUEST)
+    put(store, held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    held = store.get(held.conversation_id, GUEST) or held
+    put(store, held, held.turns, None, {"id": "b", "status": "cancelled"})
+    fresh = Conversations(engine, catalogue).get(held.conversation_id, GUEST)
     assert fresh is not None
     assert [turn.question for turn in fresh.turns] == ["a"]
-    store.put(fresh, fresh.turns, ask(catalogue, "c", "c"), {"id": "c"})
-    assert [r["id"] for r in store.records(held.conversation_id, None) or []] == ["a", "b", "c"]
+    put(store, fresh, fresh.turns, ask(catalogue, "c", "c"), {"id": "c"})
+    assert [
+        r["id"] for r in Records(engine).of_conversation(held.conversation_id, GUEST) or []
+    ] == ["a", "b", "c"]
 
 
 def test_another_space_ends_a_conversation(engine: Engine, catalogue: Catalogue) -> None:
     store = Conversations(engine, catalogue)
-    held = store.new(None)
-    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    held = store.new(GUEST)
+    put(store, held, (), ask(catalogue, "a", "a"), {"id": "a"})
     other = Catalogue.__new__(Catalogue)
     other.__dict__.update({**catalogue.__dict__, "space": "another"})
-    assert Conversations(engine, other).get(held.conversation_id, None) is None
+    assert Conversations(engine, other).get(held.conversation_id, GUEST) is None
 
 
 def test_a_deleted_turn_is_not_seen_again(engine: Engine, catalogue: Catalogue) -> None:
     store = Conversations(engine, catalogue)
-    held = store.new("ada")
-    store.put(held, (), ask(catalogue, "a", "a"), {"id": "a"})
-    assert store.delete_turn("a", "ada")
-    found = store.get(held.conversation_id, "ada")
+    held = store.new(ADA)
+    put(store, held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    assert store.delete_turn("a", ADA)
+    found = store.get(held.conversation_id, ADA)
     assert found is not None
     assert found.turns == ()
 
 
-def test_a_turn_of_a_user_who_was_forgotten_since_it_began_is_not_stored(
-    engine: Engine, catalogue: Catalogue
-) -> None:
+def test_a_guests_conversation_is_that_callers_alone(engine: Engine, catalogue: Catalogue) -> None:
     store = Conversations(engine, catalogue)
-    event_log.forget_user(engine, "ada", now_ms=1000)
-    turn, record = ask(catalogue, "blue", "t1"), {"id": "t1"}
-    assert not store.put(store.new("ada"), (), turn, record, began_ms=1000)
-    assert store.count("ada") == 0
-    assert store.put(store.new("bob"), (), turn, record, began_ms=1000)
-    later = ask(catalogue, "blue", "t2")
-    assert store.put(store.new("ada"), (), later, {"id": "t2"}, began_ms=1001)
+    held = store.new(GUEST)
+    put(store, held, (), ask(catalogue, "a", "a"), {"id": "a"})
+    assert store.get(held.conversation_id, GUEST) is not None
+    for other in (Owner(None, "other-key"), Owner(None), ADA):
+        assert store.get(held.conversation_id, other) is None
+        assert Records(engine).of_conversation(held.conversation_id, other) is None
+        assert Records(engine).of_turn("a", other) is None
+        assert not store.delete_turn("a", other)
+        assert not store.delete(held.conversation_id, other)
+    assert store.delete(held.conversation_id, GUEST)
 
 
 def test_a_conversation_that_was_deleted_is_not_brought_back(
     engine: Engine, catalogue: Catalogue
 ) -> None:
     store = Conversations(engine, catalogue)
-    started = store.new("ada")
-    store.put(started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
-    held = store.get(started.conversation_id, "ada")
+    started = store.new(ADA)
+    put(store, started, (), ask(catalogue, "blue", "t1"), {"id": "t1"})
+    held = store.get(started.conversation_id, ADA)
     assert held is not None
-    store.delete(started.conversation_id, "ada")
-    assert not store.put(held, held.turns, ask(catalogue, "red", "t2"), {"id": "t2"})
-    assert store.get(started.conversation_id, "ada") is None
-    assert store.record("t2", "ada") is None
+    store.delete(started.conversation_id, ADA)
+    assert not put(store, held, held.turns, ask(catalogue, "red", "t2"), {"id": "t2"})
+    assert store.get(started.conversation_id, ADA) is None
+    assert Records(engine).of_turn("t2", ADA) is None

@@ -11,7 +11,7 @@ import pytest
 from fastapi import Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from tastemaker.assistant.conversation_store import turns_table
+from tastemaker.assistant.conversation_tables import turns_table
 from tests.tastemaker.assistant.conftest import Servers, call, search_then_answer
 from tests.tastemaker.assistant.drill_site import Router, Site, site_of
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import MetaData, inspect, select
 
-from tastemaker.assistant.conversation_store import conversations_table, turns_table
+from tastemaker.assistant.conversation_tables import conversations_table, turns_table
 from tastemaker.assistant.limits import spend_table
 from tests.tastemaker.assistant.conftest import Servers, call, search_then_answer
 from tests.tastemaker.assistant.drill_site import Router, Site, site_of, until
@@ -241,3 +241,24 @@ def test_a_trace_holds_no_user_no_question_and_no_item(tmp_path: Path, servers: 
     assert {s["attributes"].get("tool.name") for s in spans} == {None, "search_items", "unknown"}
     assert secret not in text
     assert not [item for item in shown if item["item_id"] in text or item["title"] in text]
+
+
+def test_who_knows_an_id_does_not_hold_up_its_owner(tmp_path: Path, servers: Servers) -> None:
+    """Bob's turn under ada's conversation id is under way; hers does not wait for it."""
+    router = Router(search_then_answer)
+    with site_of(tmp_path, servers, router) as site:
+        begun = site.ask("pink vase", user="ada")["conversation"]
+        asked = len(router.asked)
+        router.delay_s = 30
+
+        def hers_is_answered() -> bool:
+            if len(router.asked) == asked:
+                return False
+            router.delay_s = 0  # of hers; his waits on
+            told = site.go_on(begun, "red sofa", user="ada")
+            assert told["conversation"] == begun
+            assert router.left == 0
+            return True
+
+        leave(site, question("red sofa", begun, user="bob"), hers_is_answered)
+        until(lambda: router.left == 1)

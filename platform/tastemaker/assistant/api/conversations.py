@@ -50,7 +50,7 @@ def routes(services: Services) -> APIRouter:
         conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> ConversationBody:
         """All turns of a conversation."""
-        records = services.conversations.records(conversation_id, caller.act_for(user))
+        records = services.records.of_conversation(conversation_id, caller.owner(user))
         if records is None:
             raise NotFound(f"no conversation {conversation_id!r}")
         turns = [_turn(Reply.of_record(record)) for record in records]
@@ -61,7 +61,7 @@ def routes(services: Services) -> APIRouter:
         conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> Deleted:
         """Delete a conversation with all that is kept of it."""
-        if not services.conversations.delete(conversation_id, caller.act_for(user)):
+        if not services.conversations.delete(conversation_id, caller.owner(user)):
             raise NotFound(f"no conversation {conversation_id!r}")
         return Deleted(id=conversation_id)
 

@@ -12,6 +12,7 @@ from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import ConversationId, UserId
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest
+from tastemaker.assistant.identity import Owner
 from tastemaker.assistant.services import Services
 from tastemaker.core.errors import NotFound
 from tastemaker.data.event_log import LiveEvent
@@ -60,7 +61,7 @@ def routes(services: Services) -> APIRouter:
         """Record what a user did with items: the next answer knows it."""
         user_id = caller.act_for(body.user)
         _check_items(services.catalogue, body.events)
-        session_id = await _session(services, body.conversation, user_id)
+        session_id = await _session(services, body.conversation, caller.owner(body.user))
         now_ms = int(time.time() * 1000)
         events = [
             LiveEvent(
@@ -86,10 +87,11 @@ def _check_items(catalogue: Catalogue, events: list[EventIn]) -> None:
             raise BadRequest(f"{where}: no item {event.item_id[:200]!r}", where)
 
 
-async def _session(services: Services, conversation: str | None, user_id: str | None) -> str:
+async def _session(services: Services, conversation: str | None, owner: Owner) -> str:
     """The session that events belong to: the user's own conversation, else the user's day."""
+    user_id = owner.user_id
     if conversation is not None:
-        owned = await asyncio.to_thread(services.conversations.get, conversation, user_id)
+        owned = await asyncio.to_thread(services.conversations.get, conversation, owner)
         if owned is not None:
             return conversation
         if user_id is None:

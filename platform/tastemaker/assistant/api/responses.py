@@ -25,6 +25,7 @@ from tastemaker.assistant.api.fields import (
 )
 from tastemaker.assistant.asked import MODEL, Asked, read_image, read_question
 from tastemaker.assistant.errors import BadRequest
+from tastemaker.assistant.identity import Owner
 from tastemaker.assistant.reply import Reply, step_body
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.settings import AssistantConfig
@@ -93,7 +94,7 @@ def routes(services: Services) -> APIRouter:
         user = caller.act_for(body.user)
         asked = read_request(body, services.config.assistant, user)
         if body.previous_response_id is not None:
-            record = _record(services, body.previous_response_id, user)
+            record = _record(services, body.previous_response_id, caller.owner(user))
             asked = replace(asked, conversation=record["conversation"])
         before = body.previous_response_id
         events = turns.run(
@@ -108,7 +109,7 @@ def routes(services: Services) -> APIRouter:
         response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:
         """A response that was given before."""
-        record = _record(services, response_id, caller.act_for(user))
+        record = _record(services, response_id, caller.owner(user))
         return response_body(Reply.of_record(record), None)
 
     @api.delete("/v1/responses/{response_id}")
@@ -116,7 +117,7 @@ def routes(services: Services) -> APIRouter:
         response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:
         """Delete a response; later turns no longer see it."""
-        who = caller.act_for(user)
+        who = caller.owner(user)
         _record(services, response_id, who)
         services.conversations.delete_turn(response_id.removeprefix("resp_"), who)
         return {"id": response_id, "object": "response", "deleted": True}
@@ -280,8 +281,8 @@ class _Numbered:
         return turns.sse(body, event=kind)
 
 
-def _record(services: Services, response_id: str, user: str | None) -> dict[str, Any]:
-    record = services.conversations.record(response_id.removeprefix("resp_"), user)
+def _record(services: Services, response_id: str, owner: Owner) -> dict[str, Any]:
+    record = services.records.of_turn(response_id.removeprefix("resp_"), owner)
     if record is None or not response_id.startswith("resp_"):
         raise NotFound(f"no response {response_id!r}")
     return record

@@ -19,6 +19,7 @@ from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.turn import Step
+from tastemaker.core.database import work
 from tastemaker.core.errors import TastemakerError
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -61,7 +62,7 @@ async def run(
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     claim = await services.idempotency.claim(f"{caller.name}\0{key}", digest)
     if claim.turn_id is not None:
-        record = services.conversations.record(claim.turn_id, asked.user)
+        record = services.records.of_turn(claim.turn_id, caller.owner(asked.user))
         if record is not None:
             yield Reply.of_record(record)
             return
@@ -93,7 +94,7 @@ async def _fresh(
                 yield event
     finally:  # a turn that was broken off has its price too
         if spent_cents:
-            charge = asyncio.to_thread(services.limits.charge, caller, spent_cents)
+            charge = work(services.engine, services.limits.charge, caller, spent_cents)
             services.session.later(charge)
 
 

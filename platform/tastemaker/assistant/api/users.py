@@ -134,7 +134,7 @@ def routes(services: Services) -> APIRouter:
             missing=list(signals.missing),
             num_events=await asyncio.to_thread(_num_events, services.engine, user_id),
             num_boards=await asyncio.to_thread(services.boards.count, user_id),
-            num_conversations=await asyncio.to_thread(services.conversations.count, user_id),
+            num_conversations=await asyncio.to_thread(services.records.count, user_id),
         )
 
     @api.delete("/api/users/{user_id:path}")

@@ -22,7 +22,7 @@ from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest, Forbidden, TooMany, Unauthorized
 from tastemaker.assistant.http_client import Pool
-from tastemaker.assistant.identity import Identity, IdentityConfig
+from tastemaker.assistant.identity import Identity, IdentityConfig, Owner
 from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.tools.registry import Registry, RegistryConfig
 from tastemaker.core.database import open_database
@@ -68,8 +68,8 @@ class Conversations:
 
     owners: dict[str, str | None] = field(default_factory=dict)
 
-    def get(self, conversation_id: str | None, user_id: str | None) -> str | None:
-        here = conversation_id in self.owners and self.owners[conversation_id] == user_id
+    def get(self, conversation_id: str | None, owner: Owner) -> str | None:
+        here = conversation_id in self.owners and self.owners[conversation_id] == owner.user_id
         return conversation_id if here else None
 
     def count(self, user_id: str) -> int:
@@ -120,7 +120,8 @@ def make_site(folder: Path, catalogue: Catalogue, config: IdentityConfig) -> Sit
         features=Features(engine),
         boards=BoardStore(engine),
         registry=Registry(engine, catalogue, RegistryConfig().for_auth(config.auth)),
-        conversations=Conversations(),
+        conversations=(kept := Conversations()),
+        records=kept,
         ledger=Ledger(),
     )
     app.state.services = services

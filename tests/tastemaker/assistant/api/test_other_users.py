@@ -313,3 +313,30 @@ def test_no_forged_token_passes_any_route(
                 assert text not in reply.text
         eve = {"authorization": f"Bearer {token(sub='eve')}"}
         assert site.http.get("/api/users/ada", headers=eve).status_code == 403
+
+
+def test_a_guests_conversation_is_not_another_keys(site: Site) -> None:
+    """Two services know the same id; only the one that began the conversation has it."""
+    ours, theirs, operator = (
+        site.as_(role="service"),
+        site.as_(role="service"),
+        site.as_(role="operator"),
+    )
+    answer = ours.post(CHAT, json={"messages": [{"role": "user", "content": SECRET}]}).json()
+    conversation = answer["tastemaker"]["conversation"]
+    response = f"resp_{answer['id'].removeprefix('chatcmpl-')}"
+    paths = (f"/v1/conversations/{conversation}", f"/v1/responses/{response}")
+    more = {
+        "messages": [{"role": "user", "content": "and cheaper"}],
+        "tastemaker": {"conversation": conversation},
+    }
+    for other in (theirs, operator):
+        for path in paths:
+            assert other.get(path).status_code == 404
+            assert other.delete(path).status_code == 404
+        told = other.post(CHAT, json=more).json()["tastemaker"]
+        assert told["conversation"] != conversation
+        assert any("forgotten" in notice for notice in told["notices"])
+    assert SECRET in ours.get(paths[0]).text
+    assert ours.post(CHAT, json=more).json()["tastemaker"]["conversation"] == conversation
+    assert ours.delete(paths[0]).status_code == 200

@@ -1,0 +1,80 @@
+"""Tables of conversations, and whose a conversation is."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    select,
+)
+
+from tastemaker.assistant.identity import Owner
+from tastemaker.core.database import metadata
+
+conversations_table = Table(
+    "conversations",
+    metadata,
+    Column("conversation_id", String(64), primary_key=True),
+    Column("user_id", String(256)),
+    Column("space", String(64), nullable=False),
+    Column("used_ms", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("conversations_by_user", "user_id"),
+    Index("conversations_by_use", "used_ms"),
+)
+guests_table = Table(  # conversations of nobody by name: they belong to whoever began them
+    "guest_conversations",
+    metadata,
+    Column("conversation_id", String(64), primary_key=True),
+    Column("caller", String(300), nullable=False),
+)
+turns_table = Table(
+    "turns",
+    metadata,
+    Column("turn_id", String(64), primary_key=True),
+    Column("conversation_id", String(64), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("user_id", String(256)),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("in_context", Boolean, nullable=False),  # whether the router still sees it
+    Column("record", Text, nullable=False),
+    Column("state", Text),
+    Index("turns_by_conversation", "conversation_id", "place"),
+    Index("turns_by_user", "user_id"),
+)
+_GUEST_OF = guests_table.c.caller.label("guest_of")
+_CONVERSATION = select(conversations_table, _GUEST_OF).outerjoin(
+    guests_table, guests_table.c.conversation_id == conversations_table.c.conversation_id
+)
+_TURN = select(turns_table, _GUEST_OF).outerjoin(
+    guests_table, guests_table.c.conversation_id == turns_table.c.conversation_id
+)
+
+
+def find_conversation(
+    connection: Connection, conversation_id: str, owner: Owner
+) -> Row[Any] | None:
+    """The row of a conversation; None where this owner has no such."""
+    found = _CONVERSATION.where(conversations_table.c.conversation_id == conversation_id)
+    return _owned(connection.execute(found).one_or_none(), owner)
+
+
+def find_turn(connection: Connection, turn_id: str, owner: Owner) -> Row[Any] | None:
+    """The row of a turn; None where this owner has no such."""
+    return _owned(
+        connection.execute(_TURN.where(turns_table.c.turn_id == turn_id)).one_or_none(), owner
+    )
+
+
+def _owned(row: Row[Any] | None, owner: Owner) -> Row[Any] | None:
+    if row is None or Owner(row.user_id, row.guest_of or "") != owner:
+        return None
+    return row
