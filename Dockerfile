@@ -20,7 +20,7 @@ COPY locks/build.lock locks/
 COPY images/__init__.py images/make_tools.py images/
 RUN --mount=type=cache,target=/root/.cache python -m images.make_tools
 COPY locks/install.py locks/
-COPY images/roles.py images/make_venv.py images/trim.py images/
+COPY images/make_venv.py images/
 
 FROM builder AS package
 COPY pyproject.toml README.md LICENSE ./
@@ -41,6 +41,7 @@ ARG VARIANT
 COPY locks/control.lock locks/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=wheels,target=/wheels \
     PIP_FIND_LINKS=/wheels python -m images.make_venv control ${VARIANT} /opt/venv
+COPY images/trim.py images/
 RUN python -m images.trim /opt/venv
 
 FROM venv-control AS sbom-control
@@ -55,6 +56,7 @@ ARG VARIANT
 COPY locks/train.lock locks/train-cuda.lock locks/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=wheels,target=/wheels \
     PIP_FIND_LINKS=/wheels python -m images.make_venv train ${VARIANT} /opt/venv
+COPY images/trim.py images/
 RUN python -m images.trim /opt/venv
 
 FROM venv-train AS sbom-train
@@ -69,6 +71,7 @@ ARG VARIANT
 COPY locks/assistant.lock locks/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=wheels,target=/wheels \
     PIP_FIND_LINKS=/wheels python -m images.make_venv assistant ${VARIANT} /opt/venv
+COPY images/trim.py images/
 RUN python -m images.trim /opt/venv
 
 FROM venv-assistant AS sbom-assistant
@@ -83,6 +86,7 @@ ARG VARIANT
 COPY locks/llm.lock locks/llm-cuda.lock locks/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=wheels,target=/wheels \
     PIP_FIND_LINKS=/wheels python -m images.make_venv llm ${VARIANT} /opt/venv
+COPY images/trim.py images/
 RUN python -m images.trim /opt/venv
 
 FROM venv-llm AS sbom-llm
@@ -105,6 +109,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     TORCHINDUCTOR_CACHE_DIR=/tmp/torchinductor TRITON_CACHE_DIR=/tmp/triton \
     VLLM_CACHE_ROOT=/tmp/vllm VLLM_CONFIG_ROOT=/tmp/vllm-config RAY_TMPDIR=/tmp \
     VLLM_NO_USAGE_STATS=1 RAY_USAGE_STATS_ENABLED=0 FEAST_USAGE=False DO_NOT_TRACK=1 \
+    PREFECT_HOME=/tmp/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false \
     LANCE_LOG=error NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/bin/tini", "--"]
@@ -119,7 +124,7 @@ ENV TASTEMAKER_HEALTH_URL=
 USER 10001:10001
 WORKDIR /home/tastemaker
 RUN --mount=type=bind,source=images,target=/build/images \
-    PYTHONPATH=/build python -m images.check_image control
+    PYTHONPATH=/build python -m images.check_image control ${VARIANT}
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
     CMD ["python", "/opt/tastemaker/health.py"]
 CMD ["tastemaker", "--help"]
@@ -136,6 +141,7 @@ LABEL org.opencontainers.image.title="tastemaker-control" \
 
 FROM runtime AS train
 ARG VARIANT
+RUN --mount=type=bind,source=images,target=/images sh /images/role_packages.sh train ${VARIANT}
 COPY --from=venv-train /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/venv
 COPY --from=sbom-train /opt/sbom /opt/tastemaker
@@ -144,7 +150,7 @@ ENV TASTEMAKER_HEALTH_URL=
 USER 10001:10001
 WORKDIR /home/tastemaker
 RUN --mount=type=bind,source=images,target=/build/images \
-    PYTHONPATH=/build python -m images.check_image train
+    PYTHONPATH=/build python -m images.check_image train ${VARIANT}
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
     CMD ["python", "/opt/tastemaker/health.py"]
 CMD ["tastemaker", "--help"]
@@ -169,7 +175,7 @@ ENV TASTEMAKER_HEALTH_URL=http://127.0.0.1:8400/healthz
 USER 10001:10001
 WORKDIR /home/tastemaker
 RUN --mount=type=bind,source=images,target=/build/images \
-    PYTHONPATH=/build python -m images.check_image assistant
+    PYTHONPATH=/build python -m images.check_image assistant ${VARIANT}
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "/opt/tastemaker/health.py"]
 CMD ["python", "-m", "tastemaker.assistant.gateway"]
@@ -186,7 +192,7 @@ LABEL org.opencontainers.image.title="tastemaker-assistant" \
 
 FROM runtime AS llm
 ARG VARIANT
-RUN --mount=type=bind,source=images,target=/images sh /images/llm_packages.sh ${VARIANT}
+RUN --mount=type=bind,source=images,target=/images sh /images/role_packages.sh llm ${VARIANT}
 COPY --from=venv-llm /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/venv
 COPY --from=sbom-llm /opt/sbom /opt/tastemaker
@@ -195,7 +201,7 @@ ENV TASTEMAKER_HEALTH_URL=http://127.0.0.1:8000/health
 USER 10001:10001
 WORKDIR /home/tastemaker
 RUN --mount=type=bind,source=images,target=/build/images \
-    PYTHONPATH=/build python -m images.check_image llm --with-compiler
+    PYTHONPATH=/build python -m images.check_image llm ${VARIANT}
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "/opt/tastemaker/health.py"]
 CMD ["python", "-m", "vllm.entrypoints.openai.api_server", "--model", "/mnt/models/model"]

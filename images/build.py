@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from images.roles import ROLES, VARIANTS
+from images.make_venv import VARIANTS
+from images.roles import ROLES
 
 ROOT = Path(__file__).parents[1]
 BAKE = "images/docker-bake.hcl"

@@ -1,6 +1,6 @@
 """Check an image from inside: who runs, what imports, which commands answer, what is not there.
 
-    python -m images.check_image control      (in the image; standard library only)
+    python -m images.check_image control cpu    (in the image; standard library only)
 
 Runs at the end of every build, as the user that will run.
 """
@@ -21,15 +21,15 @@ from images.imports import third_party
 from images.roles import ROLES, Role
 
 UNWANTED = ("pip", "uv", "gcc", "cc", "g++", "make", "git")
-COMPILERS = ("gcc", "cc")  # Triton compiles its launcher: needed where a CUDA image serves
+COMPILERS = ("gcc", "cc")  # a CUDA image has them: Triton compiles launchers
 
 
-def faults(role: Role, *, with_compiler: bool = False) -> list[str]:
+def faults(role: Role, variant: str) -> list[str]:
     """What is wrong with the image that this process runs in; empty: nothing."""
     found = []
     if os.getuid() == 0:
         found.append("runs as root")
-    allowed = COMPILERS if with_compiler else ()
+    allowed = COMPILERS if variant == "cuda" else ()
     there = [name for name in UNWANTED if name not in allowed and shutil.which(name)]
     found += [f"{name} is in the image" for name in there]
     before = _left()
@@ -86,9 +86,9 @@ def main() -> int:
     """Print what is wrong; the exit status says whether anything is."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("role", choices=ROLES)
-    parser.add_argument("--with-compiler", action="store_true", help="A compiler may be there.")
+    parser.add_argument("variant", choices=("cpu", "cuda"))
     given = parser.parse_args()
-    found = faults(ROLES[given.role], with_compiler=given.with_compiler)
+    found = faults(ROLES[given.role], given.variant)
     for fault in found:
         sys.stderr.write(f"image {given.role}: {fault}\n")
     return 1 if found else 0

@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from images.imports import third_party
-from images.roles import ROLES, VARIANTS
+from images.make_venv import VARIANTS, lock_file
+from images.roles import ROLES
 from locks.install import UV
 from locks.resolve import TABLE, pinned
 
@@ -64,16 +65,16 @@ def test_every_package_of_a_lock_has_a_hash(name: str) -> None:
 
 @pytest.mark.parametrize(("role", "variant"), ALL)
 def test_torch_is_the_variants_build(role: str, variant: str) -> None:
-    lock = LOCKS / ROLES[role].lock_of(variant)
+    lock = lock_file(role, variant)
     text = lock.read_text()
     cuda = "nvidia-cuda-runtime" in pinned(lock)
-    assert cuda == (variant == "cuda" and ROLES[role].cuda)
+    assert cuda == (variant == "cuda" and role in {"train", "llm"})
     assert ("+cpu" in text) == ("torch" in pinned(lock) and not cuda)
 
 
 @pytest.mark.parametrize(("role", "variant"), ALL)
 def test_what_a_roles_modules_import_is_in_its_lock(role: str, variant: str) -> None:
-    own = pinned(LOCKS / ROLES[role].lock_of(variant))
+    own = pinned(lock_file(role, variant))
     platform = ROOT / "platform"
     for module, by in third_party(ROLES[role].modules(platform), platform).items():
         names = {canonicalize_name(one) for one in PROVIDERS.get(module, [module])}
@@ -95,6 +96,8 @@ def test_images_are_built_with_the_installer_of_setup() -> None:
     assert f"uv=={pinned(LOCKS / 'build.lock')['uv']}" == UV
 
 
-def test_an_unknown_variant_is_refused_by_name() -> None:
+def test_an_unknown_variant_or_role_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'rocm' is not one of cpu, cuda"):
-        ROLES["train"].lock_of("rocm")
+        lock_file("train", "rocm")
+    with pytest.raises(ValueError, match="'trainer' has no lock"):
+        lock_file("trainer", "cpu")
