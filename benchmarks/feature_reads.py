@@ -59,11 +59,11 @@ def measure(reads: int = READS) -> list[dict[str, Any]]:
 
 def _of_store(name: str, config: FeatureConfig, reads: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        home, facts = Home.open(folder), _facts()
-        online = _filled(home, config, facts)
-        read_ms = asyncio.run(_client_ms(home, config, facts, reads))
+        home, known = Home.open(folder), facts()
+        online = filled(home, config, known)
+        read_ms = asyncio.run(_client_ms(home, config, known, reads))
         naive_ms = _naive_ms(online, reads)
-        ours_ms, theirs_ms = _push_ms(online, facts, reads // 20)
+        ours_ms, theirs_ms = _push_ms(online, known, reads // 20)
     made = [
         (f"features of a turn, one read, {name}, p50", read_ms, naive_ms, 50, None),
         (f"features of a turn, one read, {name}, p99", read_ms, naive_ms, 99, GOAL_MS),
@@ -89,7 +89,8 @@ def _of_store(name: str, config: FeatureConfig, reads: int) -> list[dict[str, An
     ]
 
 
-def _facts() -> ItemFacts:
+def facts() -> ItemFacts:
+    """500 items in 20 categories and 8 styles."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(500, DIM)).astype(np.float32)
     return ItemFacts(
@@ -101,7 +102,8 @@ def _facts() -> ItemFacts:
     )
 
 
-def _filled(home: Home, config: FeatureConfig, facts: ItemFacts) -> OnlineFeatures:
+def filled(home: Home, config: FeatureConfig, facts: ItemFacts) -> OnlineFeatures:
+    """An online store with `USERS` users who have everything."""
     store = open_store(home, config, "measured")
     store.apply(definitions(tables_folder(home, "measured")))
     online = OnlineFeatures(store)
