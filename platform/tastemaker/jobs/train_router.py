@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from tastemaker.core import digests
-from tastemaker.core.config import to_settings
+from tastemaker.core.config import from_settings, to_settings
 from tastemaker.core.home import Home
+from tastemaker.layers.data_parallel import ALONE, Group
 from tastemaker.promotion.bundle import Card, write_bundle
 from tastemaker.router.batches import encode
 from tastemaker.router.config import RouterConfig
@@ -32,6 +33,30 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
     Raises:
         NotFound: No such dialogues.
     """
+    if settings.workers == 1:
+        return train(home, dialogues, settings, ALONE)
+    from tastemaker.jobs import ray_train
+    from tastemaker.jobs.ray_job_config import RayJobConfig
+    from tastemaker.training.launch import spawn
+
+    job = RayJobConfig.from_environment()
+    if job is not None:
+        return ray_train.submit(home, dialogues, settings, job)
+    with home.staging() as folder:
+        result = folder / "bundle"
+        spawn(_member, (home.location, dialogues, to_settings(settings), result), settings.workers)
+        return result.read_text()
+
+
+def _member(group: Group, home: str, dialogues: str, settings: str, result: Path) -> None:
+    config = from_settings(RouterConfig, settings, family="router")
+    digest = train(Home.open(home), dialogues, config, group)
+    if group.first:
+        result.write_text(digest)
+
+
+def train(home: Home, dialogues: str, settings: RouterConfig, group: Group) -> str:
+    """Be one of the processes that train; returns the bundle's digest in the first, else ""."""
     made = open_dialogues(home.fetch("dialogues", dialogues))
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
@@ -45,7 +70,9 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
         user_dim=made.vectors.users_UD.shape[1],
     )
     model = RouterModel(shape).train()
-    trainer = Trainer(model, tokenizer, examples, made.vectors, made.meta["item_texts"], settings)
+    trainer = Trainer(
+        model, tokenizer, examples, made.vectors, made.meta["item_texts"], settings, group
+    )
     key = digests.of_json([dialogues, to_settings(settings)])
     checkpoint = home.restore("checkpoints", f"train_router-{key}.pt")
     history = fit(
@@ -57,8 +84,11 @@ def run(home: Home, dialogues: str, settings: RouterConfig) -> str:
         checkpoint_every=settings.checkpoint_every,
         seed=settings.seed,
         label="train the router",
+        group=group,
     )
     torch.set_num_threads(threads)
+    if not group.first:
+        return ""
     curve = [round(h["loss"], 4) for h in history if "loss" in h]
     parents = dict(made.meta["parents"])
 

@@ -39,7 +39,8 @@ class RouterConfig(Config):
     warmup_frac: float = Field(default=0.03, ge=0, lt=1)
     decay_frac: float = Field(default=0.4, gt=0, le=1)  # last part of training: rate down to 0
     alignment_steps: int = Field(default=200, ge=0)  # of the item projector, before training
-    threads: int = Field(default=1, ge=1)  # two are slower unless both cores are free
+    workers: int = Field(default=1, ge=1)  # processes, each on a share of every batch
+    threads: int = Field(default=1, ge=1)  # of each; two are slower unless both cores are free
     checkpoint_every: int = Field(default=100, ge=1)
     seed: int = 19
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from tastemaker.layers.data_parallel import ALONE, Group
 from tastemaker.router.batches import Batch, Example, collate, pad_id, plan_batches
 from tastemaker.router.config import RouterConfig
 from tastemaker.router.dialogue_files import Vectors
@@ -29,6 +30,7 @@ class Trainer:
         vectors: Item and user vectors.
         item_words: For each item its words, for the alignment.
         config: Rates, sizes and lengths.
+        group: Processes that train together, each on a share of every batch.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Trainer:
         vectors: Vectors,
         item_words: Sequence[str],
         config: RouterConfig,
+        group: Group = ALONE,
     ) -> None:
-        self.model, self.config = model, config
+        self.model, self.config, self.group = model, config, group
         self.examples, self.vectors, self.pad = examples, vectors, pad_id(tokenizer)
         matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
         chosen = {id(p) for p in matrices}
@@ -61,13 +64,17 @@ class Trainer:
     def step(self, number: int) -> dict[str, float]:
         """Run step `number` of the whole run; returns its loss in nats."""
         if number < self.config.alignment_steps:
-            return {"alignment": self._update(self._alignment_loss(number), 1.0)}
+            return {"alignment": self._update(*self._alignment_loss(number), 1.0)}
         number -= self.config.alignment_steps
-        loss, hit_frac = call_loss(self.model, self._batch(number))
+        batch, loss, hit_frac = self._batch(number), None, 0.0
+        weight = self.group.weight(int(batch.target_BT.sum()) if batch else 0)
+        if batch:
+            loss, hit_frac = call_loss(self.model, batch)
         scale = rate(number, self.config.steps, self.config)
-        return {"loss": self._update(loss, scale), "tokens_right": hit_frac}
+        found = {"loss": self._update(loss, weight, scale)}
+        return {**found, "tokens_right": self.group.sum(hit_frac * weight)}
 
-    def _update(self, loss: Tensor, scale: float) -> float:
+    def _update(self, loss: Tensor | None, weight: float, scale: float) -> float:
         for optimizer, lr in (
             (self.muon, self.config.lr_matrices),
             (self.adamw, self.config.lr_rest),
@@ -75,20 +82,24 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = lr * scale
-        loss.backward()
+        if loss is not None:
+            (loss * weight).backward()
+        self.group.sum_gradients(self.model.parameters())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.muon.step()
         self.adamw.step()
-        return loss.item()
+        return self.group.sum(0.0 if loss is None else loss.item() * weight)
 
-    def _batch(self, number: int) -> Batch:
+    def _batch(self, number: int) -> Batch | None:
         # the number of batches hardly varies between epochs; epoch 0 says how many make one
         if self.per_epoch == 0:
             self.per_epoch = len(self._planned(0))
         epoch, place = divmod(number, self.per_epoch)
         if epoch != self.epoch:
             self.epoch, self.plan = epoch, self._planned(epoch)
-        chosen = self.plan[place % len(self.plan)]
+        chosen = self.group.share(self.plan[place % len(self.plan)])
+        if not chosen:
+            return None  # fewer dialogues than processes
         return collate([self.examples[i] for i in chosen], self.vectors, self.pad)
 
     def _planned(self, epoch: int) -> list[list[int]]:
@@ -99,14 +110,18 @@ class Trainer:
             epoch=epoch,
         )
 
-    def _alignment_loss(self, number: int) -> Tensor:
+    def _alignment_loss(self, number: int) -> tuple[Tensor | None, float]:
         rng = np.random.default_rng((self.config.seed, 1_000_000 + number))
         count = len(self.words_NV)
-        rows = rng.choice(count, size=min(_ALIGNED_ITEMS, count), replace=False)
+        drawn = rng.choice(count, size=min(_ALIGNED_ITEMS, count), replace=False)
+        rows = np.asarray(self.group.share(drawn.tolist()), np.int64)
+        weight = self.group.weight(len(rows))
+        if not len(rows):
+            return None, weight
         items_BD = torch.from_numpy(self.vectors.items_ND[rows])
         projected_BH = self.model.item_projector(items_BD)
         words_VH = self.model.model.embed_tokens(self.word_ids_V)
-        return bag_loss(projected_BH, words_VH, self.words_NV[rows])
+        return bag_loss(projected_BH, words_VH, self.words_NV[rows]), weight
 
 
 def call_loss(model: RouterModel, batch: Batch) -> tuple[Tensor, float]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from tastemaker.core.progress import Progress
+from tastemaker.layers.data_parallel import ALONE, Group
 
 
 class Stateful(Protocol):
@@ -36,6 +37,7 @@ def fit(
     keep: Callable[[Path], None] | None = None,
     seed: int,
     label: str,
+    group: Group = ALONE,
 ) -> list[dict[str, float]]:
     """Run `step(0) ... step(num_steps - 1)`, saving as it goes.
 
@@ -51,13 +53,14 @@ def fit(
         keep: Told after each save: it takes the file where another machine can go on from it.
         seed: Seed of the run.
         label: Shown with the progress.
+        group: Processes that train together: the first alone saves and reports, and all go on
+            from its checkpoint.
 
     Returns:
         What each step returned, in order, those before a resumption included.
     """
     history: list[dict[str, float]] = []
-    if checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+    if saved := group.from_first(lambda: _saved(checkpoint)):
         for name, part in state.items():
             part.load_state_dict(saved["state"][name])
         history = saved["history"]
@@ -65,12 +68,18 @@ def fit(
     for i in range(len(history), num_steps):
         torch.manual_seed(seed * 1_000_003 + i)
         history.append(step(i))
+        if not group.first:
+            continue
         progress.update(i + 1, "  ".join(f"{k} {v:.3f}" for k, v in history[-1].items()))
         if (i + 1) % checkpoint_every == 0 and i + 1 < num_steps:
             _save(checkpoint, state, history)
             if keep:
                 keep(checkpoint)
     return history
+
+
+def _saved(path: Path) -> dict[str, Any] | None:
+    return torch.load(path, weights_only=True) if path.is_file() else None
 
 
 def _save(path: Path, state: Mapping[str, Stateful], history: list[dict[str, float]]) -> None:

@@ -6,14 +6,21 @@ strict validation and Pod Security admission would; names are unique, each chang
 through, one more at each look.
 """
 
+import os
+import shlex
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
+import yaml
 from kubernetes import client
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -186,3 +193,26 @@ def _run(server: ApiServer, stop: threading.Event) -> None:
         inner.join()
         time.sleep(server.restart_after)
         server.restart_after = 0
+
+
+def operate(server: ApiServer, address: str) -> None:
+    """Be the operator: run the job's command in the Ray cluster, then say how it ended."""
+    while not server.objects:
+        time.sleep(0.05)
+    ((_, job),) = server.objects.items()
+    python, *rest = shlex.split(job["spec"]["entrypoint"])
+    assert python == "python"
+    done = subprocess.run([sys.executable, *rest], env={**os.environ, "RAY_ADDRESS": address})
+    ended = ("Failed", "FAILED") if done.returncode else ("Complete", "SUCCEEDED")
+    server.stages = [Stage({"jobDeploymentStatus": ended[0], "jobStatus": ended[1]})]
+
+
+def kubeconfig(file: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "runs"}}
+    content = {"apiVersion": "v1", "kind": "Config", "current-context": "x"}
+    users = [{"name": "u", "user": {"token": "t"}}]
+    file.write_text(
+        yaml.safe_dump({**content, "clusters": [server], "contexts": [context], "users": users})
+    )
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))

@@ -185,20 +185,3 @@ def test_a_board_item_is_hidden_in_turn() -> None:
     assert asked == [[1], [0]]
     assert ranks.tolist() == [2, 0]  # behind items 2 and 3: the given item 1 is left out
     assert cold.tolist() == [False, False]
-
-
-@pytest.mark.slow
-def test_ray_writes_the_same_vectors(trained: tuple[Home, str, str], tmp_path: Path) -> None:
-    old, dataset, encoder = trained
-    inline = precompute_embeddings.run(old, dataset, encoder, EmbeddingsConfig())
-    home, _ = new_home(tmp_path / "home")
-    os.symlink(old.path("bundles"), home.path("bundles"))
-    spread = precompute_embeddings.run(
-        home, dataset, encoder, EmbeddingsConfig(ray_above_items=0, batch_size=8)
-    )
-    column = column_name(encoder)
-    vectors = [
-        column_matrix(load_dataset(where, made).read("items", [column])[column])
-        for where, made in ((old, inline), (home, spread))
-    ]
-    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)

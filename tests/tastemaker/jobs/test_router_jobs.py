@@ -153,3 +153,18 @@ def test_another_space_is_refused(trained: tuple[Home, str, str, str], tmp_path:
         make_dialogues.run(home, dataset, other, sequence, DIALOGUES)
     with pytest.raises(NotFound, match="no dialogues"):
         train_router.run(home, other, ROUTER)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(trained: tuple[Home, str, str, str]) -> None:
+    home, _, dialogues, alone = trained
+    together = train_router.run(home, dialogues, ROUTER.model_copy(update={"workers": 2}))
+    curves = [
+        np.array(
+            json.loads((load_bundle(home, made, family="router").path / "curve.json").read_text())
+        )
+        for made in (alone, together)
+    ]
+    assert len(curves[0]) == ROUTER.steps
+    np.testing.assert_allclose(curves[1], curves[0], rtol=0.02)  # products in bfloat16
+    assert curves[1][-1] < curves[1][0]
