@@ -185,6 +185,11 @@ def test_refused_with_the_field_and_the_rule(values: dict[str, Any], message: st
     assert message in refusal(RECOMMENDER, values)
 
 
+def test_an_adapter_is_not_named_like_the_model() -> None:
+    lora = {"router": {"lora": {"adapters": {"router": "s3://b/rooms"}}}}
+    assert "router.lora.adapters.router: router is the name of the model" in refusal(ROUTER, lora)
+
+
 def test_an_encoder_writes_its_own_space_and_has_no_canary() -> None:
     assert "space: an encoder writes the space of its own bundle" in refusal(
         ENCODER, {"space": OTHER}

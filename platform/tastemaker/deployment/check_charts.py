@@ -23,18 +23,18 @@ def variants() -> list[tuple[Path, Path]]:
 
 
 def chart_faults(chart: Path, file: Path, schemas: Schemas) -> Iterator[Fault]:
-    """Lint, render and validate a chart with a values variant."""
+    """Render, lint and validate a chart with a values variant."""
     where = shown(file)
     try:
         sources = [(where, values) for _, values in charts.layers([file])]
         values = sources[0][1]
-        for finding in charts.lint(chart, values):
-            yield Fault(where, f"chart {chart.name}", "", f"helm lint: {finding}")
         name = str(values.get("model", chart.name))  # a release bears its model's name
         objects = charts.render(chart, sources, name=name, namespace=NAMESPACE)
-    except ConfigError as error:
+    except ConfigError as error:  # lint would say the same again, without the file
         yield from of_error(error, where, f"chart {chart.name}")
         return
+    for finding in charts.lint(chart, values):
+        yield Fault(where, f"chart {chart.name}", "", f"helm lint: {finding}")
     yield from object_faults(objects, where, schemas)
 
 

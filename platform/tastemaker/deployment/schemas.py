@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import yaml
-from kubernetes_validate import utils as kubernetes
+from kubernetes_validate import utils as kubernetes  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 
 from tastemaker.deployment import crd_files

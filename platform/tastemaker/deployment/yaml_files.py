@@ -25,8 +25,12 @@ class ObjectLoader(CrdLoader):
         return super().construct_mapping(node, deep)
 
 
+def _text(loader: CrdLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
 for _tag in ("timestamp", "value"):
-    CrdLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", yaml.CSafeLoader.construct_yaml_str)
+    yaml.add_constructor(f"tag:yaml.org,2002:{_tag}", _text, Loader=CrdLoader)
 
 
 def read_documents(text: str, *, where: str) -> list[Any]:

@@ -8,6 +8,6 @@ from tastemaker.jobs.ray_job_config import RayJobConfig
 
 def configs() -> dict[str, type[Config]]:
     """Family to configuration; imports every step's module."""
-    of_steps = {family: config_of(step) for step, (family, _) in STEPS.items()}
-    others = {"full_stack": FullStackConfig, "cluster": ClusterConfig, "ray_job": RayJobConfig}
-    return {**of_steps, **others}
+    found = {family: config_of(step) for step, (family, _) in STEPS.items()}
+    found.update(full_stack=FullStackConfig, cluster=ClusterConfig, ray_job=RayJobConfig)
+    return found
