@@ -10,7 +10,7 @@ import yaml
 from tastemaker.assistant import gateway
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.tools.mcp_server import PATH
-from tastemaker.core.config import from_settings
+from tastemaker.core.config import from_settings, load_preset
 from tastemaker.core.home import Home
 from tastemaker.features import config as places
 from tests.helm.tastemaker_objects import EVERY, Objects, of_kind, render, variant
@@ -156,3 +156,12 @@ def test_the_feature_server_reads_what_the_features_write(name: str, tmp_path: P
     pod = one(objects, "Deployment", "tastemaker-features")["spec"]["template"]["spec"]
     given = {variable["name"] for variable in pod["containers"][0]["env"]}
     assert {config.registry_url_env, config.redis_password_env} <= given
+
+
+def test_pipelines_on_a_cluster_fill_the_store_that_the_gateway_reads() -> None:
+    settings = one(variant("default"), "ConfigMap", "tastemaker-gateway")["data"]["settings.json"]
+    read = from_settings(GatewayConfig, settings, family="assistant").features
+    filled = load_preset(places.FeatureConfig, "features", "cluster")
+    host, _, port = filled.redis_url.partition(":")
+    assert read.redis_url == f"{host.split('.')[0]}:{port}"
+    assert filled.model_copy(update={"redis_url": read.redis_url}) == read
