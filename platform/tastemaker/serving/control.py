@@ -17,7 +17,7 @@ from tastemaker.serving import processes, state
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.model_services import ports, services
 from tastemaker.serving.processes import Identity
-from tastemaker.serving.services import base_environment
+from tastemaker.serving.services import base_environment, variables_digest
 from tastemaker.serving.supervise import supervise
 
 STOP_TIMEOUT_S = 40.0
@@ -70,9 +70,11 @@ def run(home: Home, asked: Asked, *, background: bool = True) -> None:
     """
     with _one_at_a_time(home):
         running = state.reconciler(home)
-        if running and _ports(asked) == state.read(home)["ports"]:
+        if running and _serves_alike(state.read(home), asked):
             _ask(home, asked, running)
             return
+        if running:
+            _say("ports or TASTEMAKER_* variables are others than before: starting anew")
         _stop(home)
         asked.write(home)
         if background:
@@ -104,6 +106,11 @@ def status(home: Home, *, as_json: bool = False) -> str:
     return state.table(content) if running else "not running"
 
 
+def _serves_alike(found: dict[str, Any], asked: Asked) -> bool:
+    """Whether a running reconciler can do what is asked: it keeps its ports and variables."""
+    return bool(found["ports"] == _ports(asked) and found["variables"] == variables_digest())
+
+
 def _ports(asked: Asked) -> dict[str, int]:
     if asked.services is not None:
         return {service.name: service.port for service in asked.services}
@@ -125,8 +132,12 @@ def _ask(home: Home, asked: Asked, running: Identity) -> None:
         _say("already up, with the same bundles")
 
 
-def _versions(rows: list[dict[str, Any]]) -> set[tuple[str, str, int]]:
-    return {(one["key"], one["version"], one["weight"]) for one in rows if one["current"]}
+def _versions(rows: list[dict[str, Any]]) -> set[tuple[str, str, int, bool]]:
+    return {
+        (one["key"], one["version"], one["weight"], one["state"] == "failed")
+        for one in rows
+        if one["current"]
+    }
 
 
 def _start(home: Home, asked: Asked) -> None:

@@ -61,8 +61,8 @@ class Fleet:
 
     @property
     def running(self) -> dict[str, Service]:
-        """Services by key."""
-        return {key: slot.service for key, slot in self.slots.items()}
+        """Services by key, without those that were given up: they are wanted, and not there."""
+        return {k: slot.service for k, slot in self.slots.items() if slot.state != "failed"}
 
     async def open(self, services: Sequence[Service]) -> None:
         """Take the public ports.

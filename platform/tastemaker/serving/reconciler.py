@@ -20,7 +20,7 @@ from tastemaker.serving import processes, state
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.changes import Change, Shape, changes, shape
 from tastemaker.serving.fleet import Fleet
-from tastemaker.serving.services import Service
+from tastemaker.serving.services import Service, variables_digest
 from tastemaker.serving.slots import NotReady
 from tastemaker.serving.wanted import fingerprint, read
 
@@ -180,6 +180,7 @@ class Reconciler:
             "handled": self.handled,
             "failed_log": self.failed_log,
             "ports": fleet.ports,
+            "variables": variables_digest(),
             "servers": [asdict(row) for row in rows],
         }
         text = json.dumps(content)

@@ -8,6 +8,8 @@ from typing import Any
 
 from tastemaker.core import digests
 from tastemaker.core.home import Home
+from tastemaker.core.lifetime import OWNER
+from tastemaker.serving.processes import MARK
 
 PORT = "@port@"  # in a command or variable: the port that its process gets at its start
 _URL = re.compile(r"@url:([a-z0-9-]+)@")
@@ -95,6 +97,13 @@ def to_json(services: Sequence[Service]) -> list[dict[str, Any]]:
 def from_json(value: Sequence[Mapping[str, Any]]) -> list[Service]:
     """Back from `to_json`."""
     return [Service(**{**one, "command": tuple(one["command"])}) for one in value]
+
+
+def variables_digest() -> str:
+    """Digest of this process's TASTEMAKER_* variables, the home's and a process's own left out."""
+    left_out = {"TASTEMAKER_HOME", MARK, OWNER}
+    kept = {k: v for k, v in os.environ.items() if k.startswith("TASTEMAKER_")}
+    return digests.of_json({k: v for k, v in kept.items() if k not in left_out})
 
 
 def base_environment(home: Home) -> dict[str, str]:

@@ -24,6 +24,7 @@ class Row:
         bundle: What it serves, may be empty.
         port: Stable address.
         pid: Of its process; 0 for none.
+        process_port: Where that process listens; another one after each start.
         restarts: Since this version was started.
         since: Seconds since 1970 at which it came into this state.
         weight: Its share of the requests, percent.
@@ -40,6 +41,7 @@ class Row:
     bundle: str
     port: int
     pid: int
+    process_port: int
     restarts: int
     since: float
     weight: int
@@ -65,6 +67,7 @@ def row(slot: Slot, *, current: bool) -> Row:
         bundle=service.bundle,
         port=service.port,
         pid=slot.pid,
+        process_port=slot.port,
         restarts=slot.restarts,
         since=round(slot.since, 3),
         weight=service.weight,

@@ -1,4 +1,4 @@
-"""Requests at a steady rate, each counted: URL, result file, requests a second, method."""
+"""Requests at a steady rate, each counted: URL, result file, requests a second, method, body."""
 
 import asyncio
 import json
@@ -9,22 +9,25 @@ from collections import Counter
 
 import aiohttp
 
-url, out, per_second, method = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+url, out, per_second, method, body = *sys.argv[1:3], int(sys.argv[3]), *sys.argv[4:6]
+BUNDLE = "x-tastemaker-bundle"
 statuses: Counter[str] = Counter()
 in_order: list[str] = []
 mixed = 0
 
 
-async def one(http: aiohttp.ClientSession, number: int) -> None:
+async def one(http: aiohttp.ClientSession) -> None:
     global mixed
     try:
-        data = f"request {number}".encode() if method == "POST" else None
+        data = body.encode() if method == "POST" else None
         async with http.request(method, url, data=data) as reply:
             content = await reply.json(content_type=None)
             statuses[str(reply.status)] += 1
+            # What answered, by its own word: a space, or those that it asked.
             asked = content.get("asked", [])
+            mixed += content.get("space", "") != "" and content["space"] != reply.headers[BUNDLE]
             mixed += len(set(asked)) > 1
-            in_order.append(reply.headers.get("x-tastemaker-bundle") or ",".join(asked))
+            in_order.append(reply.headers.get(BUNDLE) or ",".join(asked))
     except (aiohttp.ClientError, ConnectionError, TimeoutError, ValueError) as error:
         statuses[f"error: {type(error).__name__}: {error}"] += 1
 
@@ -35,7 +38,7 @@ async def main() -> None:
     begun, number, tasks = time.monotonic(), 0, set()
     async with aiohttp.ClientSession() as http:
         while not stopping.is_set():
-            task = asyncio.ensure_future(one(http, number))
+            task = asyncio.ensure_future(one(http))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             number += 1

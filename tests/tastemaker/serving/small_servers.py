@@ -102,10 +102,10 @@ class Seen:
 
 @contextmanager
 def load(
-    url: str, out: Path, *, per_second: int = 50, method: str = "POST"
+    url: str, out: Path, *, per_second: int = 50, method: str = "POST", body: str = "{}"
 ) -> Iterator[Callable[[], Seen]]:
     """Requests at a steady rate from a process of its own, until the result is asked for."""
-    words = [url, str(out), str(per_second), method]
+    words = [url, str(out), str(per_second), method, body]
     process = subprocess.Popen([sys.executable, CLIENT, *words])
 
     def seen() -> Seen:

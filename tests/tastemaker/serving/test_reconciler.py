@@ -90,6 +90,17 @@ def test_other_ports_are_another_start(home: Home) -> None:
     assert not answers(one)
 
 
+def test_another_folder_of_manifests_is_another_start(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server("one", free_port())
+    up(home, one)
+    leader = state.read(home)["pid"]
+    monkeypatch.setenv("TASTEMAKER_MANIFESTS", str(home.root))
+    up(home, one)
+    assert state.read(home)["pid"] != leader
+
+
 def test_every_child_that_is_killed_comes_back_whole(home: Home) -> None:
     both = [server("one", free_port(), "a" * 16, "--child", "1000"), server("two", free_port())]
     up(home, *both)
@@ -103,7 +114,9 @@ def test_every_child_that_is_killed_comes_back_whole(home: Home) -> None:
     assert [row["restarts"] for row in rows(home).values()] == [1, 1]
 
 
-def test_a_server_that_keeps_crashing_fails_alone(home: Home) -> None:
+def test_a_server_that_keeps_crashing_fails_alone(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad, good = (
         server("bad", free_port(), "b" * 16, "--exit-after", "1.5"),
         server("good", free_port()),
@@ -114,6 +127,11 @@ def test_a_server_that_keeps_crashing_fails_alone(home: Home) -> None:
     assert "ended with code 3, 3 times in a row" in rows(home)["bad"]["event"]
     assert answers(good)
     assert not answers(bad)
+    before = pids(home)["good"]
+    up(home, good, bad)  # somebody asks: tried again
+    assert "already up" not in capsys.readouterr().err
+    assert answers(bad)
+    assert pids(home)["good"] == before
 
 
 def test_a_killed_reconciler_takes_its_servers_along(home: Home) -> None:

@@ -138,7 +138,7 @@ def test_a_new_version_that_ends_while_starting_is_rolled_back_at_once(home: Hom
     with pytest.raises(ServiceError, match="one ended with code 3 while starting"):
         up(home, server("one", old.port, B, "--ready-after", "9", "--exit-after", "0.5"))
     assert bundle_at(old) == A
-    assert "exit" not in home.path("run", "logs", "one.log").read_text()
+    assert home.path("run", "logs", "one.log").is_file()
     assert home.path("run", "logs", "one.failed.log").is_file()
 
 

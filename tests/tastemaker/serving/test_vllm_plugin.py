@@ -17,6 +17,8 @@ import pytest
 import torch
 
 from tastemaker.core.errors import ServiceError
+from tastemaker.deployment import charts
+from tastemaker.deployment.root import find
 from tastemaker.router.messages import (
     Message,
     assistant_message,
@@ -28,8 +30,6 @@ from tastemaker.router.messages import (
 )
 from tastemaker.router.model import greedy_ids, load_model, read_prompt, write_random_model
 from tastemaker.router.tools import TOOLS
-from tastemaker.deployment import charts
-from tastemaker.deployment.root import find
 from tastemaker.serving import containers
 from tastemaker.serving.containers import llm_python
 from tastemaker.serving.services import Service
