@@ -1,6 +1,7 @@
 """Namespaces and configs of each environment: valid, declared, without a secret."""
 
 import pytest
+import yaml
 
 from tastemaker.deployment.schemas import Schemas
 from tests.manifests.builds import (
@@ -11,6 +12,7 @@ from tests.manifests.builds import (
     cluster,
     configs,
     needs_kubectl,
+    of_kind,
 )
 
 NAMESPACES = "manifests/infrastructure/controllers/namespaces"
@@ -34,8 +36,6 @@ def declared() -> set[str]:
 @environments
 def test_every_object_is_strictly_valid(environment: str, schemas: Schemas) -> None:
     for one in [*cluster(environment), *configs(environment), *build(NAMESPACES)]:
-        if one["kind"] == "EnvoyProxy":  # its CRD is not among the project's schemas
-            continue
         faults = schemas.faults(one, where=environment)
         assert not faults, "\n".join(map(str, faults))
 
@@ -118,10 +118,27 @@ def test_the_gateways_are_those_that_the_others_name(environment: str) -> None:
     values = (ROOT / "manifests/infrastructure/controllers/kserve/values.yaml").read_text()
     assert "kserveGateway: kserve/kserve-ingress-gateway" in values
     assert models["metadata"]["namespace"] == "kserve"
-    proxy = every["EnvoyProxy", models["spec"]["infrastructure"]["parametersRef"]["name"]]
-    service = proxy["spec"]["provider"]["kubernetes"]["envoyService"]
-    assert service == {"type": "ClusterIP", "name": "inference-gateway"}
+    service = every["Service", "inference-gateway"]["spec"]
+    owner = service["selector"]["gateway.envoyproxy.io/owning-gateway-name"]
+    assert (owner, service["type"]) == ("kserve-ingress-gateway", "ClusterIP")
     public = every["Gateway", "public"]["spec"]["listeners"]
     certificate = every["Certificate", "public"]["spec"]
     assert public[0]["tls"]["certificateRefs"] == [{"name": certificate["secretName"]}]
     assert certificate["dnsNames"] == [public[0]["hostname"]]
+
+
+@needs_kubectl
+@environments
+def test_only_the_public_gateway_is_reached_from_outside(environment: str) -> None:
+    outside = [
+        one
+        for one in configs(environment)
+        if one["kind"] == "Service" and one["spec"].get("type") in ("LoadBalancer", "NodePort")
+    ]
+    assert [one["metadata"]["name"] for one in outside] == ["public"]
+    (ports,) = [{port["port"] for port in one["spec"]["ports"]} for one in outside]
+    gateway = of_kind(configs(environment), "Gateway")["public"]
+    assert ports == {listener["port"] for listener in gateway["spec"]["listeners"]}
+    values = ROOT / "manifests/infrastructure/controllers/envoy-gateway/values.yaml"
+    proxy = yaml.safe_load(values.read_text())["config"]["envoyGateway"]["envoyProxy"]
+    assert proxy["provider"]["kubernetes"]["envoyService"] == {"type": "ClusterIP"}
