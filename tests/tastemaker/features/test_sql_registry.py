@@ -1,6 +1,7 @@
 """Definitions in an SQL registry, and Feast's own server over them and a real Redis."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def test_features_over_http(registered: Shop) -> None:
         assert items == expected
         assert items
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # its workers too
         server.wait()
 
 
