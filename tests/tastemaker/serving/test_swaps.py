@@ -105,7 +105,7 @@ def test_a_new_version_that_is_never_ready_is_rolled_back_and_reported(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old, other = server("one", free_port(), A), server("two", free_port(), A)
-    up(home, old, other, timing=replace(QUICK, start_s=2))
+    up(home, old, other, timing=replace(QUICK, start_s=8))
     bad = server("one", old.port, B, "--ready-after", "1000")
     with load(f"http://127.0.0.1:{old.port}/", tmp_path / "seen") as seen:
         ask_for(home, bad, other)
@@ -113,7 +113,7 @@ def test_a_new_version_that_is_never_ready_is_rolled_back_and_reported(
         found = seen()
     assert set(found.statuses) == {"200"}
     assert set(found.bundles) == {A}
-    reason = "rolled back: one was not healthy in time (2 s)"
+    reason = "rolled back: one was not healthy in time (8 s)"
     assert state.read(home)["outcome"] == reason
     assert rows(home)["one"]["event"] == reason
     assert reason in control.status(home)
