@@ -125,14 +125,23 @@ def open_store(home: Home, config: FeatureConfig, tables: str | None = None) -> 
     from feast import FeatureStore
     from feast.repo_config import RepoConfig
 
+    require_shared(home, config)
+    tables = tables or current(home).tables
+    settings = _settings(home, config, tables, _secret)
+    return FeatureStore(config=RepoConfig(**settings, repo_path=home.path("features")))
+
+
+def require_shared(home: Home, config: FeatureConfig) -> None:
+    """Refuse an online store that the other machines of a home on S3 would never see.
+
+    Raises:
+        ConfigError: It is a file.
+    """
     if home.store and config.online == "sqlite":
         raise ConfigError(
             f"features online=sqlite is a file of this machine, but the home is {home.location}: "
             "set online=redis and redis_url"
         )
-    tables = tables or current(home).tables
-    settings = _settings(home, config, tables, _secret)
-    return FeatureStore(config=RepoConfig(**settings, repo_path=home.path("features")))
 
 
 def _secret(name: str) -> str:

@@ -54,8 +54,10 @@ def run(
 
     Raises:
         NotFound: No such dataset version or bundle, or no vectors of its space.
+        ConfigError: The home is on S3 and the online store in a file.
     """
     home.require_space()
+    places.require_shared(home, settings)
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     data = load_dataset(home, dataset)
     bundle = load_bundle(home, sequence, family="sequence")
