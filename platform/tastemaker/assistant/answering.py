@@ -14,9 +14,9 @@ from tastemaker.assistant.conversation_store import Conversation
 from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.keeping import Left
 from tastemaker.assistant.ledger import Attempt, Entry
-from tastemaker.assistant.loop import NATIVE
 from tastemaker.assistant.reply import Reply, shown_items, step_body
 from tastemaker.assistant.tracing import OUTGOING, TurnTrace
+from tastemaker.assistant.transcript import NATIVE
 from tastemaker.assistant.turn import Answer, Question, Step
 from tastemaker.core.database import work
 from tastemaker.data import event_log
