@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
+from tastemaker.assistant.api.bodies import ChatCompletion, json_or_stream
 from tastemaker.assistant.api.fields import BoardId, ConversationId, IdempotencyKey, Text, UserId
 from tastemaker.assistant.asked import (
     MODEL,
@@ -90,7 +91,7 @@ def routes(services: Services) -> APIRouter:
         model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "tastemaker"}
         return {"object": "list", "data": [model]}
 
-    @api.post("/v1/chat/completions", responses=turns.JSON_OR_STREAM)
+    @api.post("/v1/chat/completions", responses=json_or_stream(ChatCompletion))
     async def completions(
         body: ChatRequest,
         request: Request,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
+from tastemaker.assistant.api.bodies import ResponseBody, json_or_stream
 from tastemaker.assistant.api.chat import Extension
 from tastemaker.assistant.api.fields import (
     ConversationId,
@@ -83,7 +84,7 @@ def routes(services: Services) -> APIRouter:
     """The routes of the Responses API."""
     api = APIRouter(tags=["responses"])
 
-    @api.post("/v1/responses", responses=turns.JSON_OR_STREAM)
+    @api.post("/v1/responses", responses=json_or_stream(ResponseBody))
     async def create(
         body: ResponsesRequest,
         request: Request,
@@ -104,7 +105,9 @@ def routes(services: Services) -> APIRouter:
             return await turns.stream(request, events, lambda found: _events(found, asked, before))
         return JSONResponse(response_body(await turns.reply_of(request, events), before))
 
-    @api.get("/v1/responses/{response_id}")
+    @api.get(
+        "/v1/responses/{response_id}", response_model=None, responses={200: {"model": ResponseBody}}
+    )
     async def read(
         response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:

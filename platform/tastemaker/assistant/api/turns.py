@@ -23,9 +23,6 @@ from tastemaker.core.database import work
 from tastemaker.core.errors import TastemakerError
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-JSON_OR_STREAM: dict[int | str, dict[str, Any]] = {  # for the API's description
-    200: {"content": {"application/json": {}, "text/event-stream": {}}}
-}
 T = TypeVar("T")
 Events = AsyncGenerator[Step | Reply, None]
 
