@@ -168,6 +168,9 @@ def main(arguments: list[str] | None = None) -> None:
         app,
         host=given["host"],
         port=given["port"],
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=5,
     )
