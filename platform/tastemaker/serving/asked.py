@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from tastemaker.core.home import Home, write_text
 from tastemaker.serving.services import Service, from_json, to_json
-from tastemaker.serving.slots import Timing
+from tastemaker.serving.surroundings import Timing
 
 
 @dataclass(frozen=True)

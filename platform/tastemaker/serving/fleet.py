@@ -14,7 +14,8 @@ from tastemaker.serving.changes import Change
 from tastemaker.serving.proxy import HOST, Proxy
 from tastemaker.serving.routes import Backend, Route
 from tastemaker.serving.services import Service
-from tastemaker.serving.slots import Slot, Surroundings, free_port, renamed
+from tastemaker.serving.slots import Slot, free_port, renamed
+from tastemaker.serving.surroundings import Surroundings
 
 
 class Release:

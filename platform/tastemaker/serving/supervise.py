@@ -23,7 +23,7 @@ from tastemaker.serving.fleet import Fleet
 from tastemaker.serving.proxy import Proxy
 from tastemaker.serving.reconciler import Reconciler
 from tastemaker.serving.services import base_environment
-from tastemaker.serving.slots import Surroundings
+from tastemaker.serving.surroundings import Surroundings
 
 Tell = Callable[[str], None]
 

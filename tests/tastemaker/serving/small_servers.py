@@ -18,7 +18,7 @@ from tastemaker.core.home import Home
 from tastemaker.serving import control, state
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.services import PORT, Service, url_of
-from tastemaker.serving.slots import Timing
+from tastemaker.serving.surroundings import Timing
 
 QUICK = Timing(start_s=15, settle_s=0.3, drain_s=10, stop_s=2, poll_s=0.2, backoff_s=0.2)
 SERVER = str(Path(__file__).with_name("small_server.py"))

@@ -16,7 +16,7 @@ from tastemaker.core.home import Home
 from tastemaker.promotion.bundle import load_bundle, write_bundle
 from tastemaker.serving import control, processes
 from tastemaker.serving.services import PORT, Service
-from tastemaker.serving.slots import Timing
+from tastemaker.serving.surroundings import Timing
 from tests.tastemaker.serving.conftest import Models, free_port
 from tests.tastemaker.serving.small_servers import ask_for, eventually, load, rows, up
 
