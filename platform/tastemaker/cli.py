@@ -84,10 +84,11 @@ def check(
 ) -> None:
     """Validate charts, manifests, model files, pipelines, features and presets together."""
     from tastemaker.assistant.settings import GatewayConfig
+    from tastemaker.core.config import Config
     from tastemaker.deployment import checks
     from tastemaker.jobs.preset_families import configs
 
-    presets = {**configs(), "assistant": GatewayConfig}
+    presets: dict[str, type[Config]] = {**configs(), "assistant": GatewayConfig}
     report = checks.run(
         Home.open(), presets, typer.echo, environments=environment, fetch_schemas=fetch_schemas
     )

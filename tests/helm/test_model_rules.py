@@ -47,7 +47,8 @@ def test_a_kserve_model_runs_our_server_on_its_bundle(values: dict[str, Any]) ->
     (container,) = predictor["containers"]
     assert container["name"] == "kserve-container"
     assert container["command"] == ["python", "-m", f"tastemaker.serving.{values['model']}_server"]
-    assert container["args"] == ["--model-dir", "/mnt/models", "--http-port", "8080"]
+    words = ["--model-dir", "/mnt/models", "--http-port", "8080", "--host", "0.0.0.0"]
+    assert container["args"] == words
     ready = container["readinessProbe"]["httpGet"]
     assert ready == {"path": f"/v1/models/{values['model']}", "port": 8080}
     assert predictor["serviceAccountName"] == values["model"]

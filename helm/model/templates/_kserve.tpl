@@ -22,6 +22,8 @@ containers:
       - /mnt/models
       - --http-port
       - "8080"
+      - --host
+      - 0.0.0.0
       {{- range $root.Values.extraArgs }}
       - {{ . | quote }}
       {{- end }}

@@ -50,6 +50,17 @@ def merge(layered: Sequence[Values]) -> dict[str, Any]:
     return merged
 
 
+def effective(chart: Path, values: Sequence[Values | Source]) -> dict[str, Any]:
+    """The values that a release would use: the chart's defaults below the given ones.
+
+    Args:
+        chart: Its folder.
+        values: As for `render`.
+    """
+    with _open(chart) as opened:
+        return opened.merge_values(merge([one for _, one in _sources(values)]))
+
+
 def render(
     chart: Path, values: Sequence[Values | Source], *, name: str, namespace: str = "default"
 ) -> list[dict[str, Any]]:
@@ -69,7 +80,7 @@ def render(
         ValuesError: A value breaks the chart's schema or one of its rules.
         ConfigError: Not a chart, or a template renders something that is not YAML.
     """
-    sources = [one if isinstance(one, tuple) else ("values", one) for one in values]
+    sources = _sources(values)
     merged = merge([one for _, one in sources])
     release = f"{chart.name}/{name}"
     with _open(chart) as opened:
@@ -98,6 +109,10 @@ def lint(chart: Path, values: Values) -> list[str]:
     report = helm.lint(str(chart), dict(values))
     found = [f"{m['path']}: {m['error']}" for m in report["messages"] if m["severity"] >= 2]
     return list(dict.fromkeys([*found, *report["errors"]]))
+
+
+def _sources(values: Sequence[Values | Source]) -> list[Source]:
+    return [one if isinstance(one, tuple) else ("values", one) for one in values]
 
 
 def _open(chart: Path) -> helm.Chart:

@@ -48,8 +48,7 @@ class ModelFile:
     @property
     def values(self) -> dict[str, Any]:
         """All files merged as Helm merges them, over the chart's defaults."""
-        defaults = charts.layers([find(CHART) / "values.yaml"])
-        return charts.merge([values for _, values in (*defaults, *self.sources)])
+        return charts.effective(find(CHART), self.sources)
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """YAML as Kubernetes reads it: dates stay text, `=` is text, a key stands once."""
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -25,12 +26,16 @@ class ObjectLoader(CrdLoader):
         return super().construct_mapping(node, deep)
 
 
-def _text(loader: CrdLoader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
+def _text(_: CrdLoader, node: yaml.Node) -> str:
+    return str(node.value)
 
 
 for _tag in ("timestamp", "value"):
     yaml.add_constructor(f"tag:yaml.org,2002:{_tag}", _text, Loader=CrdLoader)
+
+# Go reads 1e5 as a number, PyYAML as text: a digest such as 12345678901234e5 needs its quotes.
+_NUMBER = re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$")
+yaml.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789"), ObjectLoader)
 
 
 def read_documents(text: str, *, where: str) -> list[Any]:

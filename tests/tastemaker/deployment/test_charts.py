@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tastemaker.core.errors import ConfigError
-from tastemaker.deployment.charts import ValuesError, layers, lint, merge, render
+from tastemaker.deployment.charts import ValuesError, effective, layers, lint, merge, render
 
 SCHEMA = """
 {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
@@ -41,6 +41,11 @@ def test_a_render_has_the_release_and_the_last_value(chart: Path) -> None:
     (document,) = render(chart, layered, name="one", namespace="shop")
     assert document["metadata"] == {"name": "one", "namespace": "shop"}
     assert document["data"] == {"size": "2", "colour": "green"}
+
+
+def test_effective_values_are_those_of_a_release(chart: Path) -> None:
+    assert effective(chart, [{"size": 1}, {"size": 2}]) == {"size": 2, "group": {"colour": "red"}}
+    assert effective(chart, [{"group": {"colour": None}}]) == {"group": {}}
 
 
 def test_merging_is_helms() -> None:

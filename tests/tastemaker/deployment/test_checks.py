@@ -136,6 +136,13 @@ def test_pods_of_manifests_keep_the_baseline_and_broken_yaml_is_named(
     assert str(broken).startswith("manifests/infrastructure/job.yaml: not valid YAML")
 
 
+def test_the_repositorys_manifests_are_valid(schemas: Schemas) -> None:
+    patches, files = check_charts.patch_files(), check_charts.manifests()
+    assert len(files) > 50
+    for file in files:
+        assert list(check_charts.manifest_faults(file, patches, schemas)) == []
+
+
 def test_the_repositorys_environments_are_sound(served: Served, schemas: Schemas) -> None:
     assert check_models.environments() == ["local", "production", "staging"]
     for environment in check_models.environments():

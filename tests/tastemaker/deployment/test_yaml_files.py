@@ -10,6 +10,12 @@ def test_dates_and_equals_stay_text() -> None:
     assert read_values("a: 2026-01-02\nb: =\n", where="f") == {"a": "2026-01-02", "b": "="}
 
 
+def test_a_digest_that_go_reads_as_a_number_is_one_here_too() -> None:
+    text = 'a: 12345678901234e5\nb: "12345678901234e5"\nc: 1234567890123456\nd: 12a4e5\n'
+    values = read_values(text, where="f")
+    assert [type(value) for value in values.values()] == [float, str, int, str]
+
+
 def test_empty_documents_are_left_out() -> None:
     assert read_documents("---\n---\na: 1\n---\n", where="f") == [{"a": 1}]
     assert read_values("# nothing\n", where="f") == {}
