@@ -61,8 +61,9 @@ def import_faults(role: Role) -> list[str]:
     """What the role's modules and the foreign modules that they name fail to import."""
     root = Path(sysconfig.get_paths()["purelib"])
     modules = role.modules(root)
+    foreign = dict.fromkeys(name.split(".")[0] for name in third_party(modules, root))
     found = []
-    for name in [*third_party(modules, root), *modules]:
+    for name in [*foreign, *modules]:
         try:
             importlib.import_module(name)
         except Exception as error:  # a library that misses a file raises whatever it likes

@@ -21,7 +21,8 @@ def third_party(modules: Iterable[str], platform: Path = PLATFORM) -> dict[str, 
         platform: Source root that holds the package.
 
     Returns:
-        Top-level foreign module -> one of our modules that imports it.
+        Foreign name as imported, `opentelemetry.sdk.trace.TracerProvider` (its last part may be no
+        module) -> one of our modules that imports it.
 
     Raises:
         FileNotFoundError: A module to start from does not exist.
@@ -37,12 +38,13 @@ def third_party(modules: Iterable[str], platform: Path = PLATFORM) -> dict[str, 
             raise FileNotFoundError(f"no module {name} under {platform}")
         for imported in _imports(source):
             if imported.split(".")[0] != "tastemaker":
-                found.setdefault(imported.split(".")[0], name)
+                found.setdefault(imported, name)
             elif _source(imported, platform):
                 waiting.append(imported)
             elif _source(parent := imported.rpartition(".")[0], platform):
                 waiting.append(parent)  # `from tastemaker.core.home import Home`
-    return {name: by for name, by in sorted(found.items()) if name not in sys.stdlib_module_names}
+    known = sys.stdlib_module_names
+    return {name: by for name, by in sorted(found.items()) if name.split(".")[0] not in known}
 
 
 def _source(module: str, platform: Path) -> Path | None:

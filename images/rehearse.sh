@@ -37,5 +37,5 @@ for role in "$@"; do
   buildah bud --layers --isolation chroot --format docker --pull-never --target "$role" \
     --build-context "wheels=${wheels#file://}" --build-arg "VERSION=$version" \
     --build-arg "REVISION=$(git rev-parse HEAD)" -t "tastemaker/$role:$version" .
-  buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' "tastemaker/$role"
+  buildah images --format "{{.Name}}:{{.Tag}} {{.Size}}" "localhost/tastemaker/$role:$version"
 done
