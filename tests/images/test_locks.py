@@ -117,9 +117,6 @@ def test_control_has_no_torch() -> None:
     assert not {"torch", "ray", "transformers", "mlflow"} & pinned(LOCKS / "control.lock").keys()
 
 
-@pytest.mark.xfail(
-    reason="precompute_embeddings imports torch for its configuration", raises=AssertionError
-)
 def test_control_can_load_every_steps_configuration() -> None:
     """`tastemaker check` and `pipeline submit` do; they name the modules as text."""
     own = pinned(LOCKS / "control.lock").keys()

@@ -28,7 +28,7 @@ STEPS = {
     "train_encoder": ("encoder", "tastemaker.encoder.config:EncoderConfig"),
     "precompute_embeddings": (
         "embeddings",
-        "tastemaker.jobs.precompute_embeddings:EmbeddingsConfig",
+        "tastemaker.jobs.embedding_config:EmbeddingsConfig",
     ),
     "build_index": ("index", "tastemaker.retrieval.index:IndexConfig"),
     "train_sequence": ("sequence", "tastemaker.sequence.config:SequenceConfig"),

@@ -12,28 +12,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, PositiveInt
 
 from tastemaker.core import digests
-from tastemaker.core.config import Config
 from tastemaker.core.errors import DataError
 from tastemaker.core.home import Home
 from tastemaker.core.progress import Progress
 from tastemaker.data.dataset import Dataset, Table, load_dataset, open_table
 from tastemaker.jobs import embedding_parts
+from tastemaker.jobs.embedding_config import EmbeddingsConfig
 from tastemaker.jobs.embedding_parts import Part, Work
 from tastemaker.promotion.bundle import load_bundle
 
 _BLOCK_ROWS = 65_536  # of a column's digest
-
-
-class EmbeddingsConfig(Config):
-    """How the items are embedded; the vectors do not depend on it."""
-
-    batch_size: PositiveInt = 256  # items
-    part_rows: PositiveInt = 20_000  # items whose vectors are written together
-    ray_above_items: int = Field(default=50_000, ge=0)  # more than this many go through Ray
-    ray_actors: PositiveInt = 2  # processes on this machine, one thread each
 
 
 def run(home: Home, dataset: str, encoder: str, settings: EmbeddingsConfig) -> str:

@@ -85,8 +85,9 @@ def train_encoder(dataset: str, settings: str = "") -> str:
 def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str:
     """Dataset version to one with a vector column in the encoder's space."""
     import tastemaker.jobs.precompute_embeddings as job
+    from tastemaker.jobs.embedding_config import EmbeddingsConfig
 
-    config = from_settings(job.EmbeddingsConfig, settings, family="embeddings")
+    config = from_settings(EmbeddingsConfig, settings, family="embeddings")
     return job.run(Home.open(), dataset, encoder, config)
 
 

@@ -21,7 +21,7 @@ from tastemaker.jobs import (
     simulate_users,
     train_encoder,
 )
-from tastemaker.jobs.precompute_embeddings import EmbeddingsConfig
+from tastemaker.jobs.embedding_config import EmbeddingsConfig
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.retrieval.index import IndexConfig, ItemIndex
 from tests.tastemaker.core.s3_server import Server, conditional

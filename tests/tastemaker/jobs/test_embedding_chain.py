@@ -16,7 +16,8 @@ from tastemaker.encoder.config import EncoderConfig, ImageConfig, TextConfig
 from tastemaker.encoder.storage import load_encoder
 from tastemaker.encoder.trainer import Trainer
 from tastemaker.jobs import build_index, evaluate_encoder, precompute_embeddings, train_encoder
-from tastemaker.jobs.precompute_embeddings import EmbeddingsConfig, column_matrix, column_name
+from tastemaker.jobs.embedding_config import EmbeddingsConfig
+from tastemaker.jobs.precompute_embeddings import column_matrix, column_name
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.retrieval.index import IndexConfig, ItemIndex, Query
 from tests.tastemaker.encoder.conftest import make_catalogue

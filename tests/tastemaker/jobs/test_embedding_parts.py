@@ -16,8 +16,9 @@ from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, Table, load_dataset, table_digest
 from tastemaker.encoder.config import EncoderConfig, ImageConfig, TextConfig
 from tastemaker.jobs import embedding_parts, precompute_embeddings, ray_embed, train_encoder
+from tastemaker.jobs.embedding_config import EmbeddingsConfig
 from tastemaker.jobs.embedding_parts import Part, Work
-from tastemaker.jobs.precompute_embeddings import EmbeddingsConfig, column_matrix, column_name
+from tastemaker.jobs.precompute_embeddings import column_matrix, column_name
 from tastemaker.jobs.ray_job_config import ENVIRONMENT, RayJobConfig
 from tests.tastemaker.encoder.conftest import make_catalogue
 from tests.tastemaker.jobs.kubernetes_server import ApiServer, kubeconfig, operate, serving

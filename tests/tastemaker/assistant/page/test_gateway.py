@@ -121,8 +121,8 @@ def test_a_users_key_opens_that_users_page_alone(
             assert page.get_by_label("Asking as").locator("option").all_inner_texts() == ["ada"]
             assert page.get_by_label("Asking as").is_disabled()
             ask(page, "pink vase")
-            until(lambda page=page: page.evaluate(ASK_WHO) == 429)
             page.get_by_role("textbox", name="Your question").fill("red lamp")
+            until(lambda page=page: page.evaluate(ASK_WHO) == 429)
             page.keyboard.press("Enter")
             page.get_by_role("alert").wait_for()
             assert "Try again in" in page.get_by_role("alert").inner_text()

@@ -32,7 +32,7 @@ def test_an_answer_can_be_stopped(page: Any, stand: Stand) -> None:
 
 
 def test_words_come_in_one_by_one(page: Any, stand: Stand) -> None:
-    stand.pause_s = 0.4
+    stand.pause_s = 2.0  # long enough to be seen on a busy machine
     say(page, "pink vase")
     page.get_by_text("Here is", exact=True).wait_for()
     answered(page, 6)
