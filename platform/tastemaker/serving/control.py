@@ -154,6 +154,9 @@ def _start(home: Home, asked: Asked) -> None:
     try:
         who = processes.identity(process.pid)
         found = _until_handled(home, asked, who, {}) if who else {}
+        if found.get("handled") != asked.id:
+            # Its main thread has ended; the kernel may still be taking down the others.
+            process.wait(STOP_TIMEOUT_S)
         if process.poll() is not None:
             raise ServiceError(_reason(home, found))
     except BaseException:  # Ctrl-C too: nothing half-started stays
