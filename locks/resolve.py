@@ -28,21 +28,18 @@ class Lock:
         source: Requirements beside it, or an extra of pyproject.toml as `[name]`.
         subset: Whether every version is platform's.
         cuda: Whether torch and what goes with it are CUDA builds.
-        apart: Packages whose version may differ from platform's.
     """
 
     source: str
     subset: bool = False
     cuda: bool = False
-    apart: tuple[str, ...] = ()
 
 
 TABLE = {
     "platform": Lock("platform.in"),
     "llm": Lock("llm.in"),
     "build": Lock("build.in", subset=True),
-    # Prefect asks for an older one, and nothing else of the role uses it.
-    "control": Lock("[control]", subset=True, apart=("websockets",)),
+    "control": Lock("[control]", subset=True),
     "train": Lock("[train]", subset=True),
     "assistant": Lock("[serve]", subset=True),
     "train-cuda": Lock("[train]", subset=True, cuda=True),
@@ -75,8 +72,7 @@ def main() -> int:
     for name in sys.argv[1:] or TABLE:
         pins = pinned(LOCKS / "platform.lock")
         constraints = LOCKS / PINS
-        kept = {one: version for one, version in pins.items() if one not in TABLE[name].apart}
-        constraints.write_text("".join(f"{one}=={version}\n" for one, version in kept.items()))
+        constraints.write_text("".join(f"{one}=={version}\n" for one, version in pins.items()))
         try:
             arguments = command(name, TABLE[name])
             done = subprocess.run(arguments, cwd=LOCKS, env=environment, check=False)
