@@ -33,3 +33,7 @@ class NotFound(TastemakerError, LookupError):
 
 class ServiceError(TastemakerError, RuntimeError):
     """A server that did not start, stopped or answered with an error."""
+
+
+class EvidenceError(TastemakerError, ValueError):
+    """Evidence that cannot be believed: edited, signed by nobody known, too old, malformed."""
