@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import Turn
@@ -28,6 +28,21 @@ from tastemaker.assistant.conversation_tables import (
     turns_table,
 )
 from tastemaker.assistant.identity import Owner
+
+# Made once: a turn runs them, and to make a statement takes longer than SQLite takes to run it.
+_TOUCH = (
+    update(conversations_table)
+    .where(conversations_table.c.conversation_id == bindparam("conversation"))
+    .values(space=bindparam("now_space"), used_ms=bindparam("now_ms"), version=bindparam("new"))
+)
+_BEGIN = insert(conversations_table)
+_WRITE_TURN = insert(turns_table)
+_IN_CONTEXT = (
+    select(turns_table.c.turn_id, turns_table.c.state)
+    .where(turns_table.c.conversation_id == bindparam("conversation"))
+    .where(turns_table.c.in_context)
+    .order_by(turns_table.c.place)
+)
 
 
 @dataclass(frozen=True)
@@ -79,12 +94,7 @@ class Conversations:
                 held = self._cache.get(conversation_id)
             if held is not None and held.version == row.version:
                 return held
-            stored = connection.execute(
-                select(turns_table.c.turn_id, turns_table.c.state)
-                .where(turns_table.c.conversation_id == conversation_id)
-                .where(turns_table.c.in_context)
-                .order_by(turns_table.c.place)
-            ).all()
+            stored = connection.execute(_IN_CONTEXT, {"conversation": conversation_id}).all()
         turns = tuple(
             read_turn(one.turn_id, one.state, self.catalogue) for one in stored if one.state
         )
@@ -139,7 +149,7 @@ class Conversations:
             "record": to_json(record).decode(),
             "state": None if turn is None else write_turn(turn),
         }
-        connection.execute(insert(turns_table), row)
+        connection.execute(_WRITE_TURN, row)
         return held
 
     def keep(self, held: Conversation) -> Conversation:
@@ -207,17 +217,19 @@ class Conversations:
 
     def _touch(self, connection: Connection, held: Conversation, now_ms: int) -> bool:
         """Store the conversation's row; False where it was there and was deleted."""
-        table = conversations_table
+        own = {"conversation_id": held.conversation_id}
         values = {"space": self.catalogue.space, "used_ms": now_ms, "version": held.version}
-        changed = connection.execute(
-            update(table).where(table.c.conversation_id == held.conversation_id).values(**values)
-        ).rowcount
+        touched = {
+            "conversation": held.conversation_id,
+            "now_space": self.catalogue.space,
+            "now_ms": now_ms,
+            "new": held.version,
+        }
+        changed = connection.execute(_TOUCH, touched).rowcount
         if not changed and held.version > 1:
             return False
         if not changed:
-            own = {"conversation_id": held.conversation_id}
-            row = {**own, "user_id": held.owner.user_id, **values}
-            connection.execute(insert(table), row)
+            connection.execute(_BEGIN, {**own, "user_id": held.owner.user_id, **values})
             if held.owner.user_id is None:
                 connection.execute(insert(guests_table), {**own, "caller": held.owner.guest_of})
         return True

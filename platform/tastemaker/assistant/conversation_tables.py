@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     select,
 )
 
@@ -58,20 +59,23 @@ _TURN = select(turns_table, _GUEST_OF).outerjoin(
     guests_table, guests_table.c.conversation_id == turns_table.c.conversation_id
 )
 
+_THE_CONVERSATION = _CONVERSATION.where(
+    conversations_table.c.conversation_id == bindparam("conversation")
+)
+_THE_TURN = _TURN.where(turns_table.c.turn_id == bindparam("turn"))
+
 
 def find_conversation(
     connection: Connection, conversation_id: str, owner: Owner
 ) -> Row[Any] | None:
     """The row of a conversation; None where this owner has no such."""
-    found = _CONVERSATION.where(conversations_table.c.conversation_id == conversation_id)
-    return _owned(connection.execute(found).one_or_none(), owner)
+    found = connection.execute(_THE_CONVERSATION, {"conversation": conversation_id})
+    return _owned(found.one_or_none(), owner)
 
 
 def find_turn(connection: Connection, turn_id: str, owner: Owner) -> Row[Any] | None:
     """The row of a turn; None where this owner has no such."""
-    return _owned(
-        connection.execute(_TURN.where(turns_table.c.turn_id == turn_id)).one_or_none(), owner
-    )
+    return _owned(connection.execute(_THE_TURN, {"turn": turn_id}).one_or_none(), owner)
 
 
 def _owned(row: Row[Any] | None, owner: Owner) -> Row[Any] | None:

@@ -48,6 +48,7 @@ ledger = Table(
     Column("cents", Float, nullable=False),
     Column("price", String(64), nullable=False),  # id in the price list
 )
+_WRITE = insert(ledger)
 _GROUPS = ("kind", "name", "member", "outcome", "caller", "user_id", "conversation_id", "price")
 _SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "ms", "compute_s", "cents")
 
@@ -187,7 +188,7 @@ class Ledger:
     def add(self, connection: Connection, entries: Sequence[Entry]) -> None:
         """Store lines as part of a transaction."""
         if entries:
-            connection.execute(insert(ledger), [vars(entry) for entry in entries])
+            connection.execute(_WRITE, [vars(entry) for entry in entries])
 
     def summary(self, since_ms: int = 0, *, by: str = "member") -> list[dict[str, Any]]:
         """Sums of entries, the dearest group first.

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
-from sqlalchemy import Column, Connection, Engine, Float, String, Table, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from tastemaker.assistant.errors import TooMany
@@ -29,6 +40,14 @@ spend_table = Table(
     Column("caller", String(300), primary_key=True),
     Column("day", String(10), primary_key=True),  # 2026-11-24, UTC
     Column("cents", Float, nullable=False),
+)
+_HERE = (spend_table.c.caller == bindparam("name"), spend_table.c.day == bindparam("today"))
+_SPENT = select(spend_table.c.cents).where(*_HERE)
+_RAISE = (
+    update(spend_table)
+    .where(*_HERE)
+    .values(cents=spend_table.c.cents + bindparam("more"))
+    .returning(spend_table.c.cents)
 )
 
 
@@ -140,19 +159,18 @@ class Limits:
         self._keep(caller.name, _Spent(day, self._add(caller.name, day, cents), now_s))
 
     def _add(self, name: str, day: str, cents: float) -> float:
-        here = (spend_table.c.caller == name, spend_table.c.day == day)
-        raised = update(spend_table).where(*here).values(cents=spend_table.c.cents + cents)
+        raised = {"name": name, "today": day, "more": cents}
         with self.engine.begin() as connection:
-            if connection.execute(raised).rowcount:
-                return _read(connection, name, day)
+            spent = connection.execute(_RAISE, raised).scalar_one_or_none()
+        if spent is not None:
+            return float(spent)
         try:
             with self.engine.begin() as connection:
                 connection.execute(insert(spend_table).values(caller=name, day=day, cents=cents))
                 return cents
         except IntegrityError:  # another process inserted the day's row first
             with self.engine.begin() as connection:
-                connection.execute(raised)
-                return _read(connection, name, day)
+                return float(connection.execute(_RAISE, raised).scalar_one())
 
     def _keep(self, name: str, spent: _Spent) -> _Spent:
         """Remember what the database held; what is spent only grows, so the larger is newer."""
@@ -178,6 +196,5 @@ class Limits:
 
 
 def _read(connection: Connection, name: str, day: str) -> float:
-    here = (spend_table.c.caller == name, spend_table.c.day == day)
-    found = connection.execute(select(spend_table.c.cents).where(*here)).scalar_one_or_none()
+    found = connection.execute(_SPENT, {"name": name, "today": day}).scalar_one_or_none()
     return 0.0 if found is None else float(found)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -58,6 +59,11 @@ forgotten_users = Table(
     Column("cleared", Boolean, nullable=False, default=False),  # out of the feature store, too
     Column("sessions", Text, nullable=False, default=""),  # to clear: one id a line
 )
+# Made once: a turn runs them, and to make a statement takes longer than SQLite takes to run it.
+_WRITE = insert(live_events)
+_WRITE_NUMBERED = _WRITE.returning(live_events.c.event_id, sort_by_parameter_order=True)
+_TOMBSTONES = select(forgotten_users.c.user_id, forgotten_users.c.forgotten_ms)
+_TOMBSTONE = _TOMBSTONES.where(forgotten_users.c.user_id == bindparam("user"))
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def add(connection: Connection, events: Sequence[LiveEvent]) -> list[int]:
     not pending: no feature reads them.
 
     Returns:
-        The ids of the events that were written, in order.
+        The ids of the pending ones that were written, in order.
 
     Raises:
         DataError: An action that does not exist, or an empty session or item.
@@ -105,10 +111,11 @@ def add(connection: Connection, events: Sequence[LiveEvent]) -> list[int]:
         _check(event)
     gone = _forgotten_at(connection, {event.user_id for event in events if event.user_id})
     rows = [_row(event) for event in events if event.time_ms > gone.get(event.user_id or "", -1)]
-    if not rows:
-        return []
-    written = insert(live_events).returning(live_events.c.event_id, sort_by_parameter_order=True)
-    return list(connection.execute(written, rows).scalars())
+    shown = [row for row in rows if row["pushed"]]
+    pending = [row for row in rows if not row["pushed"]]
+    if shown:
+        connection.execute(_WRITE, shown)
+    return list(connection.execute(_WRITE_NUMBERED, pending).scalars()) if pending else []
 
 
 def pending(engine: Engine, limit: int = 1000) -> list[LiveEvent]:
@@ -235,7 +242,8 @@ def forgotten_since(connection: Connection, user_id: str | None, since_ms: int) 
     """
     if user_id is None:
         return False
-    return _forgotten_at(connection, [user_id]).get(user_id, since_ms - 1) >= since_ms
+    found = connection.execute(_TOMBSTONE, {"user": user_id}).one_or_none()
+    return found is not None and found.forgotten_ms >= since_ms
 
 
 def uncleared(engine: Engine) -> dict[str, tuple[str, ...]]:
@@ -272,12 +280,15 @@ def _row(event: LiveEvent) -> dict[str, object]:
 
 
 def _forgotten_at(connection: Connection, users: Collection[str] | None) -> dict[str, int]:
-    rows = select(forgotten_users.c.user_id, forgotten_users.c.forgotten_ms)
     if users is None:
-        return {row.user_id: row.forgotten_ms for row in connection.execute(rows)}
+        return {row.user_id: row.forgotten_ms for row in connection.execute(_TOMBSTONES)}
     found: dict[str, int] = {}
+    if len(users) == 1:
+        (user,) = users
+        row = connection.execute(_TOMBSTONE, {"user": user}).one_or_none()
+        return {} if row is None else {user: row.forgotten_ms}
     for part in _parts(sorted(users)):
-        chosen = rows.where(forgotten_users.c.user_id.in_(part))
+        chosen = _TOMBSTONES.where(forgotten_users.c.user_id.in_(part))
         found |= {row.user_id: row.forgotten_ms for row in connection.execute(chosen)}
     return found
 
