@@ -72,7 +72,7 @@ def neighbours_alike(vectors_QD: np.ndarray, same_QN: np.ndarray) -> float:
     scores_QN = vectors_QD @ vectors_QD.T
     np.fill_diagonal(scores_QN, -np.inf)
     asked = same_QN.any(1)
-    return metrics.precision_at(scores_QN[asked], same_QN[asked], CUT)
+    return float(metrics.precisions_at(scores_QN[asked], same_QN[asked], CUT).mean())
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ user has not met. The second last positive event is for tuning; benchmarks/READM
 simulated users themselves were chosen.
 """
 
-import json
 import statistics
 
 import yaml
@@ -15,6 +14,7 @@ import yaml
 from benchmarks.rows import row, save
 from tastemaker.core.config import load_preset
 from tastemaker.core.home import Home
+from tastemaker.evaluation.tracking import find
 from tastemaker.jobs import evaluate_sequence, train_sequence
 from tastemaker.promotion.environment import get_live
 from tastemaker.sequence.config import SequenceConfig
@@ -34,8 +34,9 @@ def main() -> None:
         settings = load_preset(SequenceConfig, "sequence", "default", [f"seed={seed}"])
         bundle = train_sequence.run(home, live.dataset, encoder, settings)
         evaluate_sequence.run(home, live.dataset, bundle)
-        path = home.path("evaluations", bundle, "metrics.json")
-        for key, value in json.loads(path.read_text()).items():
+        kept = find(home, bundle, live.dataset)
+        assert kept is not None
+        for key, value in kept.metrics.items():
             found.setdefault(key, []).append(value)
     name = yaml.safe_load(home.path("datasets", f"{live.dataset}.yaml").read_text())["name"]
     rows = []

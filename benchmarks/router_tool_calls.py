@@ -7,11 +7,10 @@ all arguments are exact. Test dialogues are about compositions (an attribute and
 training never names. The goal is that of the first measured attempt at such a router.
 """
 
-import json
-
 from benchmarks.rows import row, save
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
+from tastemaker.evaluation.tracking import find
 from tastemaker.jobs import evaluate_router
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.promotion.environment import get_live
@@ -27,7 +26,9 @@ def main() -> None:
     live = get_live(home, "local", "router")
     bundle = load_bundle(home, live.bundle, family="router")
     evaluate_router.run(home, bundle.card.parents["dialogues"], live.bundle)
-    metrics = json.loads(home.path("evaluations", live.bundle, "metrics.json").read_text())
+    kept = find(home, live.bundle, bundle.card.parents["dialogues"])
+    assert kept is not None
+    metrics = kept.metrics
     name = load_dataset(home, live.dataset).name
     labels = {"exact_tool_calls": "tool calls", "exact_calls": "all calls, answers too"}
     rows = [

@@ -51,7 +51,7 @@ class Chain:
 
     def metrics(self, bundle: str) -> dict[str, float]:
         found: dict[str, float] = json.loads(
-            (self.home / "evaluations" / bundle / "metrics.json").read_text()
+            next((self.home / "evaluations" / bundle).glob("*/metrics.json")).read_text()
         )
         return found
 

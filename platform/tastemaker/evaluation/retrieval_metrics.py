@@ -1,4 +1,4 @@
-"""Retrieval metrics: pure functions of scores and relevance.
+"""Retrieval metrics of each query: pure functions of scores and relevance; a mean is a figure.
 
 Shape suffixes: Q = queries, N = candidates, K = nearest neighbours.
 """
@@ -29,37 +29,37 @@ def first_hit_ranks(scores_QN: np.ndarray, relevant_QN: np.ndarray) -> np.ndarra
     return np.asarray(above_Q + 0.5 * level_Q)
 
 
-def recall_at(ranks_Q: np.ndarray, k: int) -> float:
-    """Share of queries whose rank (0 = first) is within the first k; R@k of single hits."""
-    return float((ranks_Q < k).mean())
+def hits_at(ranks_Q: np.ndarray, k: int) -> np.ndarray:
+    """1 where a query's rank (0 = first) is within the first k; the mean is R@k of single hits."""
+    return np.asarray(ranks_Q < k, np.float64)
 
 
-def mrr(ranks_Q: np.ndarray) -> float:
-    """Mean reciprocal rank, 1 where every first candidate is relevant."""
-    return float((1 / (ranks_Q + 1)).mean())
+def reciprocal_ranks(ranks_Q: np.ndarray) -> np.ndarray:
+    """1 / (rank + 1) of each query; the mean is MRR."""
+    return np.asarray(1 / (ranks_Q + 1))
 
 
-def precision_at(scores_QN: np.ndarray, relevant_QN: np.ndarray, k: int) -> float:
-    """Share of the first k candidates that are relevant, averaged over the queries."""
+def precisions_at(scores_QN: np.ndarray, relevant_QN: np.ndarray, k: int) -> np.ndarray:
+    """Share of each query's first k candidates that are relevant, (Q,)."""
     _check(scores_QN, relevant_QN)
     top_QK = np.argsort(-scores_QN, axis=1, kind="stable")[:, :k]
-    return float(np.take_along_axis(relevant_QN, top_QK, 1).mean())
+    return np.asarray(np.take_along_axis(relevant_QN, top_QK, 1).mean(1))
 
 
-def ndcg_at(scores_QN: np.ndarray, relevant_QN: np.ndarray, k: int) -> float:
-    """nDCG@k with gain 1 for each relevant candidate and discount 1 / log2(rank + 2)."""
+def ndcgs_at(scores_QN: np.ndarray, relevant_QN: np.ndarray, k: int) -> np.ndarray:
+    """nDCG@k, (Q,), with gain 1 for each relevant candidate and discount 1 / log2(rank + 2)."""
     _check(scores_QN, relevant_QN)
     top_QK = np.argsort(-scores_QN, axis=1, kind="stable")[:, :k]
     discount_K = 1 / np.log2(np.arange(top_QK.shape[1]) + 2)
     found_Q = np.take_along_axis(relevant_QN, top_QK, 1) @ discount_K
     ideal_Q = np.cumsum(discount_K)[np.minimum(relevant_QN.sum(1), len(discount_K)) - 1]
-    return float((found_Q / ideal_Q).mean())
+    return np.asarray(found_Q / ideal_Q)
 
 
-def knn_accuracy(
+def knn_hits(
     known_ND: np.ndarray, labels_N: np.ndarray, vectors_QD: np.ndarray, truth_Q: np.ndarray, k: int
-) -> float:
-    """Share of queries whose k most similar known vectors vote for the true label.
+) -> np.ndarray:
+    """Where the k most similar known vectors of a query vote for its true label, (Q,) bool.
 
     Args:
         known_ND: Unit vectors with labels.
@@ -67,9 +67,6 @@ def knn_accuracy(
         vectors_QD: Unit vectors to label.
         truth_Q: Their true labels.
         k: Neighbours, >= 1; of equal votes the nearer wins.
-
-    Returns:
-        0..1.
     """
     names, number_N = np.unique(labels_N, return_inverse=True)
     similar_QN = vectors_QD @ known_ND.T
@@ -78,7 +75,7 @@ def knn_accuracy(
     for column in top_QK.T:
         rows = np.arange(len(votes))
         votes[rows, number_N[column]] += 1 + similar_QN[rows, column] * 1e-3
-    return float((names[votes.argmax(1)] == truth_Q).mean())
+    return np.asarray(names[votes.argmax(1)] == truth_Q)
 
 
 def _check(scores_QN: np.ndarray, relevant_QN: np.ndarray) -> None:

@@ -65,31 +65,9 @@ def hit_rate(ranks_B: np.ndarray, k: int) -> float:
     return float((ranks_B < k).mean())
 
 
-def ndcg(ranks_B: np.ndarray, k: int) -> float:
-    """NDCG@k with one relevant item: 1 / log2(rank + 2) within the first k."""
-    return float(np.where(ranks_B < k, 1 / np.log2(ranks_B + 2), 0).mean())
-
-
-def paired_interval(
-    ours_B: np.ndarray, theirs_B: np.ndarray, *, seed: int, draws: int = 2000
-) -> tuple[float, float]:
-    """95% bootstrap interval of the mean difference of two methods on the same users.
-
-    Args:
-        ours_B: Figure of each user by one method (a hit counts 1).
-        theirs_B: The same by the other.
-        seed: Of the draws.
-        draws: How many times the users are drawn anew, with replacement.
-
-    Returns:
-        (low, high): an interval below or above 0 is a difference that the users' luck of the
-        draw does not explain.
-    """
-    difference_B = ours_B.astype(np.float64) - theirs_B
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(difference_B), size=(draws, len(difference_B)))
-    low, high = np.quantile(difference_B[drawn].mean(1), [0.025, 0.975])
-    return float(low), float(high)
+def ndcgs(ranks_B: np.ndarray, k: int) -> np.ndarray:
+    """NDCG@k of each user with one relevant item: 1 / log2(rank + 2) within the first k."""
+    return np.where(ranks_B < k, 1 / np.log2(ranks_B + 2), 0)
 
 
 def first_k_mass(logits_BN: np.ndarray, seen: Sequence[np.ndarray], k: int) -> np.ndarray:

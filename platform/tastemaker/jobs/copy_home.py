@@ -19,7 +19,7 @@ from tastemaker.promotion.bundle import load_bundle
 from tastemaker.promotion.environment import MODELS, get_live
 
 BESIDE = ("quarantine.jsonl", "html")  # what lies beside a dataset version
-EVALUATION = ("report.html", "metrics.json")  # the last one makes it count
+EVALUATION = ("report.html", "cases.json", "metrics.json")  # the last one makes it count
 
 
 class HomeCopy:
@@ -73,8 +73,9 @@ class HomeCopy:
             else:
                 self.bundle(parent)
         self._folder("bundles", digest)
-        for name in EVALUATION:
-            self._text("evaluations", digest, name)
+        for data in self.source.names("evaluations", digest):
+            for name in EVALUATION:
+                self._text("evaluations", digest, data, name)
 
     def dataset(self, digest: str) -> None:
         """A dataset version with its tables and the encoders of its vectors.

@@ -6,7 +6,7 @@ Shape suffixes: N = items, Q = queries, D = width of a space.
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tastemaker.encoder.storage import load_encoder
 from tastemaker.evaluation import encoder as baselines
 from tastemaker.evaluation import report, tracking
 from tastemaker.evaluation import retrieval_metrics as metrics
+from tastemaker.evaluation.cases import Outcomes, mean, outcomes
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.retrieval.boards import BoardModel, board_contents, co_occurrence
 
@@ -34,12 +35,27 @@ VOTED = 100  # an attribute with more values is not voted for
 
 @dataclass(frozen=True)
 class Measured:
-    """A metric of the encoder, and the same of a baseline."""
+    """Cases of a metric as the encoder does them, and as a baseline does."""
 
     metric: str
-    encoder: float
-    baseline: float
+    ours: Outcomes
+    theirs: Outcomes
     against: str  # what the baseline is
+
+    @property
+    def encoder(self) -> float:
+        """The encoder's figure."""
+        return mean(self.ours)
+
+    @property
+    def baseline(self) -> float:
+        """The baseline's figure."""
+        return mean(self.theirs)
+
+    def row(self) -> dict[str, Any]:
+        """As a report shows it."""
+        figures = {"encoder": self.encoder, "baseline": self.baseline}
+        return {"metric": self.metric, **figures, "against": self.against}
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ def run(home: Home, dataset: str, encoder: str) -> str:
         *attributes_by_neighbours(items, vectors),
         *board_completion(data, items, vectors),
     ]
-    page.table("Held-out metrics, each beside its baseline", [asdict(row) for row in rows])
+    page.table("Held-out metrics, each beside its baseline", [row.row() for row in rows])
     page.table("Dataset", [{"dataset": dataset, **Counter(items.split_N.tolist())}])
     _add_pictures(page, model, items, vectors)
     history = json.loads((bundle.path / "history.json").read_text())
@@ -90,7 +106,9 @@ def run(home: Home, dataset: str, encoder: str) -> str:
         home,
         bundle_digest=bundle.digest,
         family="encoder",
+        dataset=dataset,
         metrics=named_metrics(rows),
+        cases=named_cases(rows),
         params=bundle.card.config,
         report_html=page.html(),
     )
@@ -167,16 +185,16 @@ def text_to_image(model: Encoder, items: Items, vectors: Vectors) -> list[Measur
     # an item's own text holds the title that is asked for: only words are a fair baseline there
     words_QN = (vectors.words.transform(queries) @ vectors.text_NF.T).toarray()
     shown = relevant_QN[:, test].any(0)  # all of them, unless there are too many queries
-    back = relevant_QN[:, test].T[shown]
+    relevant_QT = relevant_QN[:, test]
+    image_QT, handmade_QT = image_QN[:, test], handmade_QN[:, test]
+    asked = [items.ids[first[title]] for title in queries]
+    pictures = [items.ids[row] for row in test[shown]]
+    back = (image_QT.T[shown], handmade_QT.T[shown], relevant_QT.T[shown])
     return [
-        *_recalls("text_to_image_all", image_QN, handmade_QN, relevant_QN),
-        *_recalls("text_to_item_all", item_QN, words_QN, relevant_QN, WORDS),
-        *_recalls(
-            "text_to_image_test", image_QN[:, test], handmade_QN[:, test], relevant_QN[:, test]
-        ),
-        *_recalls(
-            "image_to_text_test", image_QN[:, test].T[shown], handmade_QN[:, test].T[shown], back
-        ),
+        *_recalls("text_to_image_all", asked, image_QN, handmade_QN, relevant_QN),
+        *_recalls("text_to_item_all", asked, item_QN, words_QN, relevant_QN, WORDS),
+        *_recalls("text_to_image_test", asked, image_QT, handmade_QT, relevant_QT),
+        *_recalls("image_to_text_test", pictures, *back),
     ]
 
 
@@ -195,8 +213,8 @@ def attribute_queries(model: Encoder, items: Items, vectors: Vectors) -> list[Me
     return [
         Measured(
             f"color_category_query_p@{CUT}",
-            metrics.precision_at(scores_QN, relevant_QN, CUT),
-            metrics.precision_at(words_QN, relevant_QN, CUT),
+            outcomes(texts, metrics.precisions_at(scores_QN, relevant_QN, CUT)),
+            outcomes(texts, metrics.precisions_at(words_QN, relevant_QN, CUT)),
             WORDS,
         )
     ]
@@ -211,8 +229,11 @@ def attributes_by_neighbours(items: Items, vectors: Vectors) -> list[Measured]:
         test = [row for row in items.rows("test") if names_N[row]]
         if not len(train) or not test or not 2 <= len(set(names_N[train])) <= VOTED:
             continue
+        ids = [items.ids[row] for row in test]
         mine, other = (
-            metrics.knn_accuracy(x[train], names_N[train], x[test], names_N[test], NEIGHBOURS)
+            outcomes(
+                ids, metrics.knn_hits(x[train], names_N[train], x[test], names_N[test], NEIGHBOURS)
+            )
             for x in (vectors.image_ND, vectors.handmade_ND)
         )
         rows.append(Measured(f"knn_{key}_accuracy", mine, other, HANDMADE))
@@ -223,8 +244,11 @@ def board_completion(data: Dataset, items: Items, vectors: Vectors) -> list[Meas
     """Each item of each test board is hidden in turn, and found again from the others."""
     row_of = {item: row for row, item in enumerate(items.ids)}
     boards: dict[str, list[list[int]]] = {"train": [], "val": [], "test": []}
+    cases = []
     for board in data.read("boards").to_pylist():
         boards[board["split"]].append([row_of[item] for item in board["items"]])
+        if board["split"] == "test" and len(board["items"]) > 1:
+            cases += [f"{board['board_id']}/{item}" for item in board["items"]]
     known = boards["train"] + boards["val"]
     if not known or not boards["test"]:
         return []
@@ -244,13 +268,21 @@ def board_completion(data: Dataset, items: Items, vectors: Vectors) -> list[Meas
     ):
         other, _ = hidden_ranks(scorer, boards["test"], cold_N)
         figures = {
-            "board_completion_r@10": (metrics.recall_at(ranks, 10), metrics.recall_at(other, 10)),
-            "board_completion_mrr": (metrics.mrr(ranks), metrics.mrr(other)),
+            "board_completion_r@10": (metrics.hits_at(ranks, 10), metrics.hits_at(other, 10)),
+            "board_completion_mrr": (
+                metrics.reciprocal_ranks(ranks),
+                metrics.reciprocal_ranks(other),
+            ),
         }
+        rows += [
+            Measured(name, outcomes(cases, ours), outcomes(cases, theirs), against)
+            for name, (ours, theirs) in figures.items()
+        ]
         if cold.any():
-            pair = (metrics.recall_at(ranks[cold], 10), metrics.recall_at(other[cold], 10))
-            figures["board_completion_cold_r@10"] = pair
-        rows += [Measured(name, *pair, against) for name, pair in figures.items()]
+            some = [case for case, new in zip(cases, cold, strict=True) if new]
+            hits = (metrics.hits_at(found[cold], 10) for found in (ranks, other))
+            pair = [outcomes(some, found) for found in hits]
+            rows.append(Measured("board_completion_cold_r@10", *pair, against))
     return rows
 
 
@@ -282,16 +314,23 @@ def hidden_ranks(
 
 def named_metrics(rows: Sequence[Measured]) -> dict[str, float]:
     """Metrics by name, with the strongest baseline of each as `<name>_baseline`."""
-    found: dict[str, float] = {}
+    return {name: mean(cases) for name, cases in named_cases(rows).items()}
+
+
+def named_cases(rows: Sequence[Measured]) -> dict[str, Outcomes]:
+    """The cases of `named_metrics`."""
+    found: dict[str, Outcomes] = {}
     for row in rows:
-        found[row.metric] = row.encoder
+        found[row.metric] = row.ours
         name = f"{row.metric}_baseline"
-        found[name] = max(row.baseline, found.get(name, row.baseline))
+        if name not in found or row.baseline > mean(found[name]):
+            found[name] = row.theirs
     return found
 
 
 def _recalls(
     name: str,
+    ids: Sequence[str],
     scores_QN: np.ndarray,
     baseline_QN: np.ndarray,
     relevant_QN: np.ndarray,
@@ -302,8 +341,8 @@ def _recalls(
     return [
         Measured(
             f"{name}_r@{k}",
-            metrics.recall_at(mine, k),
-            metrics.recall_at(other, k),
+            outcomes(ids, metrics.hits_at(mine, k)),
+            outcomes(ids, metrics.hits_at(other, k)),
             against,
         )
         for k in CUTS

@@ -2,24 +2,37 @@
 
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from tastemaker.core.home import Home
+from tastemaker.evaluation.cases import Outcomes, mean, outcomes
 from tastemaker.evaluation.report import Report, bars, curve, figure
 from tastemaker.evaluation.tracking import record
+from tastemaker.jobs import dialogue_vectors
 from tastemaker.promotion.bundle import load_bundle
-from tastemaker.router.batches import encode
-from tastemaker.router.dialogue_files import Dialogue, open_dialogues
+from tastemaker.router.batches import Example, encode
+from tastemaker.router.dialogue_files import Dialogue, Vectors, open_dialogues
 from tastemaker.router.keyword_baseline import KeywordRouter
-from tastemaker.router.model import load_model
+from tastemaker.router.model import RouterModel, load_model
 from tastemaker.router.scoring import Score, score_calls
+from tastemaker.router.written import Written, write_call
+
+WRITTEN = 256  # calls that the router writes by itself, evenly over the test dialogues
 
 
 def run(home: Home, dialogues: str, router: str) -> str:
     """Score every call of the test dialogues, given the true history.
+
+    Args:
+        home: Where to.
+        dialogues: Digest of the dialogues.
+        router: Router bundle; where it reads other spaces than the dialogues hold vectors of,
+            their items and users are embedded anew.
 
     Returns:
         Digest of the metrics.
@@ -29,33 +42,30 @@ def run(home: Home, dialogues: str, router: str) -> str:
     """
     bundle = load_bundle(home, router, family="router")
     made = open_dialogues(home.fetch("dialogues", dialogues))
+    vectors = dialogue_vectors.run(home, made, bundle)
     model, tokenizer = load_model(bundle.path / "model")
     torch.set_num_threads(bundle.card.config["threads"])
     metrics: dict[str, float] = {}
-    rows: list[dict[str, Any]] = []
+    cases: dict[str, Outcomes] = {}
     for split in ("val", "test"):
         read = made.read(split)
-        scores = score_calls(model, tokenizer, encode(read, tokenizer), made.vectors)
+        examples = encode(read, tokenizer)
+        scores = score_calls(model, tokenizer, examples, vectors)
         rules = KeywordRouter(made.meta["nouns"], made.meta["colors"])
-        found = [
-            {
-                "kind": turn.kind,
-                "tool": turn.name,
-                "unseen": turn.unseen,
-                "took": score.tool or "no call",
-                "model": score.exact,
-                "rules": by,
-            }
-            for dialogue, row in zip(read, scores, strict=True)
-            for (turn, by), score in zip(_by_rules(dialogue, rules), row, strict=True)
-        ]
-        metrics.update(_figures(found, split))
-        rows = found
+        rows = _rows(read, scores, rules)
+        cases.update(_cases(rows, split))
+        metrics[f"{split}_num_calls"] = len(rows)
+    written = _written(model, tokenizer, examples, vectors, rows)
+    cases["test_known_tool"] = _of(written, "known_tool")
+    cases["test_valid_calls"] = _of(written, "valid")
+    metrics.update({name: mean(found) for name, found in cases.items()})
     report = Report(f"Router {router}")
     report.text(
         f"{len(rows)} calls of {len(read)} test dialogues about compositions (an attribute and a "
         "category) that training never names. A call counts when tool and all arguments are "
-        "exact, given the true history; the baseline is keyword rules on the same history."
+        "exact, given the true history; the baseline is keyword rules on the same history. Of "
+        f"{len(written)} calls that it wrote by itself {metrics['test_known_tool']:.1%} name a "
+        f"tool that exists and {metrics['test_valid_calls']:.1%} follow the tool's schema."
     )
     by_kind, by_tool = _by(rows, "kind"), _by(rows, "tool")
     report.table("Exact calls by kind", by_kind)
@@ -77,14 +87,44 @@ def run(home: Home, dialogues: str, router: str) -> str:
         "Training loss", curve(json.loads((bundle.path / "curve.json").read_text()), "nats")
     )
     report.table("Calls that were wrong", _wrong(read, scores))
+    bad = [
+        {"case": row["case"], "wrote": row["text"][:200], "fault": row["fault"]}
+        for row in written
+        if row["fault"]
+    ]
+    if bad:
+        report.table("Calls that break their tool's schema", bad[:24])
     return record(
         home,
         bundle_digest=router,
         family="router",
+        dataset=dialogues,
         metrics=metrics,
+        cases=cases,
         params=bundle.card.config,
         report_html=report.html(),
     )
+
+
+def _rows(
+    read: list[Dialogue], scores: list[list[Score]], rules: KeywordRouter
+) -> list[dict[str, Any]]:
+    """One row a call; `case` names it: number of the dialogue, then of the call in it."""
+    return [
+        {
+            "case": f"{number}.{call}",
+            "kind": turn.kind,
+            "tool": turn.name,
+            "unseen": turn.unseen,
+            "took": score.tool or "no call",
+            "model": score.exact,
+            "rules": by,
+        }
+        for number, (dialogue, row) in enumerate(zip(read, scores, strict=True))
+        for call, ((turn, by), score) in enumerate(
+            zip(_by_rules(dialogue, rules), row, strict=True)
+        )
+    ]
 
 
 def _by_rules(dialogue: Dialogue, rules: KeywordRouter) -> list[tuple[Any, bool]]:
@@ -96,22 +136,42 @@ def _by_rules(dialogue: Dialogue, rules: KeywordRouter) -> list[tuple[Any, bool]
     return out
 
 
-def _figures(found: list[dict[str, Any]], split: str) -> dict[str, float]:
-    tools = [row for row in found if row["tool"] != "answer"]
-    unseen = [row for row in found if row["unseen"]]
-    out = {}
-    for name, part in (
-        ("exact_calls", found),
-        ("exact_tool_calls", tools),
-        ("unseen_wordings", unseen),
-    ):
-        for method, suffix in (("model", ""), ("rules", "_rules")):
-            if part:
-                out[f"{split}_{name}{suffix}"] = float(np.mean([row[method] for row in part]))
-    for row in _by(found, "tool"):
-        out[f"{split}_exact_{row['tool']}"] = row["router"]
-        out[f"{split}_exact_{row['tool']}_rules"] = row["keyword rules"]
-    out[f"{split}_num_calls"] = len(found)
+def _cases(found: list[dict[str, Any]], split: str) -> dict[str, Outcomes]:
+    parts = {
+        "exact_calls": found,
+        "exact_tool_calls": [row for row in found if row["tool"] != "answer"],
+        "unseen_wordings": [row for row in found if row["unseen"]],
+    }
+    for tool in sorted({row["tool"] for row in found}):
+        parts[f"exact_{tool}"] = [row for row in found if row["tool"] == tool]
+    return {
+        f"{split}_{name}{suffix}": _of(part, method)
+        for name, part in parts.items()
+        for method, suffix in (("model", ""), ("rules", "_rules"))
+        if part
+    }
+
+
+def _of(rows: list[dict[str, Any]], column: str) -> dict[str, float]:
+    return outcomes([row["case"] for row in rows], np.array([row[column] for row in rows]))
+
+
+def _written(
+    model: RouterModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: list[Example],
+    vectors: Vectors,
+    rows: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What the router writes by itself: an exact call is known, the others are decoded."""
+    step = max(1, -(-len(rows) // WRITTEN))
+    out = []
+    for row in rows[::step]:
+        wrote = Written("", known_tool=True, fault="")
+        if not row["model"]:
+            number, _, call = row["case"].partition(".")
+            wrote = write_call(model, tokenizer, examples[int(number)], int(call), vectors)
+        out.append({**row, **asdict(wrote), "valid": not wrote.fault})
     return out
 
 

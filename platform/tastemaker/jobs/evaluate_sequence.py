@@ -12,14 +12,15 @@ import pyarrow as pa
 from tastemaker.core.errors import DataError
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
+from tastemaker.evaluation.cases import Outcomes, mean, outcomes
+from tastemaker.evaluation.intervals import of_paired_gain
 from tastemaker.evaluation.report import Report, bars, curve, lines
 from tastemaker.evaluation.sequence import (
     covisitation,
     covisitation_scores,
     first_k_mass,
     hit_rate,
-    ndcg,
-    paired_interval,
+    ndcgs,
     popularity_scores,
     ranks,
     reliability,
@@ -29,6 +30,7 @@ from tastemaker.promotion.bundle import load_bundle
 from tastemaker.sequence.batches import training_part
 from tastemaker.sequence.histories import History, histories
 from tastemaker.sequence.recommender import Recommender, load_sequence
+from tastemaker.sequence.shop import Shop
 
 K = 10
 BASELINES = ("popularity", "covisitation", "mean_embedding")
@@ -47,6 +49,11 @@ class Judged:
 def run(home: Home, dataset: str, sequence: str) -> str:
     """Leave-one-out over all items: the last positive event of each user is the target.
 
+    Args:
+        home: Where to.
+        dataset: Dataset version with events; it may hold items that the bundle does not know.
+        sequence: Sequence bundle; it brings its item vectors along, of whichever space.
+
     Returns:
         Digest of the metrics.
 
@@ -56,61 +63,82 @@ def run(home: Home, dataset: str, sequence: str) -> str:
     bundle = load_bundle(home, sequence, family="sequence")
     data = load_dataset(home, dataset)
     recommender = load_sequence(bundle.path)
-    users = histories(data.read("events"), recommender.item_ids)
+    pictures = _pictures(data.read("items", ["item_id", "image"]))
+    shop = Shop(recommender, list(pictures))
+    users = histories(data.read("events"), shop.item_ids)
     judged = {}
     for split, back in (("val", 2), ("test", 1)):
         cases = [case for user in users if (case := user.held_out(back))]
         if not cases:
             raise DataError(f"dataset version {dataset}: no user has a {split} event")
-        judged[split] = _judge(recommender, users, cases)
+        judged[split] = _judge(shop, users, cases)
     # the strongest on the very users that are compared: that choice can only work against us
     best = max(BASELINES, key=lambda method: hit_rate(judged["test"].ranks[method], K))
     metrics = _metrics(judged, best)
     report = _report(data.name, bundle.path, judged, metrics, best)
-    pictures = _examples(recommender, judged["test"].cases, data.read("items", ["image"]))
-    report.images("History (last 6) and what follows, best first", pictures)
+    shown = _examples(recommender, judged["test"].cases, pictures)
+    report.images("History (last 6) and what follows, best first", shown)
     return record(
         home,
         bundle_digest=sequence,
         family="sequence",
+        dataset=dataset,
         metrics=metrics,
+        cases=_cases(judged),
         params=bundle.card.config,
         report_html=report.html(),
     )
 
 
-def _judge(
-    recommender: Recommender, users: Sequence[History], cases: Sequence[tuple[History, int]]
-) -> Judged:
-    training = [training_part(user) for user in users]
+def _ranks(
+    shop: Shop, scores: np.ndarray, targets: np.ndarray, seen: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Ranks of the targets; one that the model does not know comes last of all."""
+    known = targets < shop.num_known
+    found = np.full(len(targets), float(len(shop.item_ids)))
+    some = [met for met, there in zip(seen, known, strict=True) if there]
+    found[known] = ranks(scores[known], targets[known], some)
+    return found
+
+
+def _judge(shop: Shop, users: Sequence[History], held_out: Sequence[tuple[History, int]]) -> Judged:
+    recommender, num_items = shop.recommender, shop.num_known
+    cases = [(shop.read(history), target) for history, target in held_out]
+    training = [shop.read(training_part(user)) for user in users]
     liked = [user.items[user.positives()] for user in training]
-    num_items = len(recommender.item_ids)
-    seen = [history.items for history, _ in cases]
+    seen = [np.concatenate([history.items, shop.gone]) for history, _ in cases]
     past = [history.items[history.positives()] for history, _ in cases]
     targets = np.array([target for _, target in cases])
     vectors = recommender.items_NE.numpy()
+    recent = [vectors[p[-20:]].sum(0) / max(1, len(p[-20:])) for p in past]
     scored = {
         "model": recommender.scores([history for history, _ in cases]),
         "popularity": np.tile(popularity_scores(liked, num_items), (len(cases), 1)),
         "covisitation": covisitation_scores(covisitation(liked, num_items), past),
-        "mean_embedding": np.stack([vectors[p[-20:]].mean(0) @ vectors.T for p in past]),
+        "mean_embedding": np.stack([mean_E @ vectors.T for mean_E in recent]),
     }
     return Judged(
         cases=cases,
-        ranks={method: ranks(scores, targets, seen) for method, scores in scored.items()},
+        ranks={method: _ranks(shop, scores, targets, seen) for method, scores in scored.items()},
         mass=first_k_mass(scored["model"], seen, K),
     )
 
 
-def _metrics(judged: Mapping[str, Judged], best: str) -> dict[str, float]:
-    metrics: dict[str, float] = {}
+def _cases(judged: Mapping[str, Judged]) -> dict[str, Outcomes]:
+    cases: dict[str, Outcomes] = {}
     for split, found in judged.items():
+        users = [history.user_id for history, _ in found.cases]
         for method, at in found.ranks.items():
-            metrics[f"{split}_hr@{K}_{method}"] = hit_rate(at, K)
-            metrics[f"{split}_ndcg@{K}_{method}"] = ndcg(at, K)
+            cases[f"{split}_hr@{K}_{method}"] = outcomes(users, at < K)
+            cases[f"{split}_ndcg@{K}_{method}"] = outcomes(users, ndcgs(at, K))
+    return cases
+
+
+def _metrics(judged: Mapping[str, Judged], best: str) -> dict[str, float]:
+    metrics = {name: mean(found) for name, found in _cases(judged).items()}
     test = judged["test"]
-    low, high = paired_interval(test.ranks["model"] < K, test.ranks[best] < K, seed=0)
-    metrics[f"test_hr@{K}_gain_low"], metrics[f"test_hr@{K}_gain_high"] = low, high
+    gain = of_paired_gain(test.ranks["model"] < K, test.ranks[best] < K)
+    metrics[f"test_hr@{K}_gain_low"], metrics[f"test_hr@{K}_gain_high"] = gain.low, gain.high
     metrics["num_test_users"] = len(test.cases)
     return metrics
 
@@ -178,15 +206,17 @@ def _by_length(found: Judged) -> list[dict[str, Any]]:
     return rows
 
 
+def _pictures(items: pa.Table) -> dict[str, bytes]:
+    return dict(zip(items["item_id"].to_pylist(), items["image"].to_pylist(), strict=True))
+
+
 def _examples(
-    recommender: Recommender, cases: Sequence[tuple[History, int]], items: pa.Table
+    recommender: Recommender, cases: Sequence[tuple[History, int]], pictures: Mapping[str, bytes]
 ) -> list[tuple[str, list[bytes]]]:
-    images = items["image"]
     rows = []
     for history, _ in cases[:: max(1, len(cases) // 5)][:5]:
-        past = history.items[history.positives()][-6:]
-        best = recommender.recommend(history, 6)
-        rows.append((f"{history.user_id} liked", [images[int(i)].as_py() for i in past]))
-        found = [images[recommender.row_of[item]].as_py() for item, _ in best]
-        rows.append(("and is offered", found))
+        past = [recommender.item_ids[row] for row in history.items[history.positives()][-6:]]
+        best = [item for item, _ in recommender.recommend(history, 6)]
+        for label, items in ((f"{history.user_id} liked", past), ("and is offered", best)):
+            rows.append((label, [pictures[item] for item in items if item in pictures]))
     return rows

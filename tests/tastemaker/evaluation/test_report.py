@@ -1,11 +1,10 @@
-import json
 from pathlib import Path
 
 import mlflow
 
 from tastemaker.core.home import Home
 from tastemaker.evaluation.report import Report, bars, lines
-from tastemaker.evaluation.tracking import record
+from tastemaker.evaluation.tracking import Evaluation, find, record
 
 
 def test_everything_is_escaped_and_inlined() -> None:
@@ -48,11 +47,15 @@ def test_a_bundle_is_registered_once(tmp_path: Path) -> None:
             home,
             bundle_digest="abc",
             family="encoder",
+            dataset="data",
             metrics={"hr@10": value},
+            cases={"hr@10": {"user": value}},
             params={"width": 3},
             report_html="<html></html>",
         )
-    assert json.loads((tmp_path / "evaluations/abc/metrics.json").read_text()) == {"hr@10": 0.6}
+    found = find(home, "abc", "data")
+    assert found == Evaluation({"hr@10": 0.6}, {"hr@10": {"user": 0.6}})
+    assert find(home, "abc", "other data") is None
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     versions = client.search_model_versions("name='tastemaker-encoder'")
     assert [v.tags["bundle"] for v in versions] == ["abc"]

@@ -13,7 +13,7 @@ from tastemaker.data.dataset import load_dataset
 from tastemaker.data.simulated_users import UsersConfig
 from tastemaker.encoder.config import EncoderConfig
 from tastemaker.encoder.trainer import Trainer
-from tastemaker.evaluation.tracking import record
+from tastemaker.evaluation.tracking import find, record
 from tastemaker.jobs import (
     build_index,
     curate,
@@ -103,12 +103,16 @@ def test_an_evaluation_is_kept_with_and_without_a_tracking_server(
             home,
             bundle_digest=bundle,
             family="encoder",
+            dataset="dd",
             metrics={"r@1": 0.5},
+            cases={"r@1": {"a": 1.0, "b": 0.0}},
             params={},
             report_html="<p>",
         )
-        assert home.read_text("evaluations", bundle, "report.html") == "<p>"
-        assert home.holds("evaluations", bundle, "metrics.json")
+        assert home.read_text("evaluations", bundle, "dd", "report.html") == "<p>"
+        found = find(home, bundle, "dd")
+        assert found is not None
+        assert found.cases["r@1"] == {"a": 1.0, "b": 0.0}
 
     recorded("aa")
     assert "MLFLOW_TRACKING_URI is not set: aa is not registered" in caplog.text

@@ -48,8 +48,8 @@ class Made:
             reads=(self.encoder,),
         )
         self.index = write_bundle(self.home, card, _weights).digest
-        for name in ("report.html", "metrics.json"):
-            self.home.write_text(f"of {name}", "evaluations", self.encoder, name)
+        for name in ("report.html", "cases.json", "metrics.json"):
+            self.home.write_text(f"of {name}", "evaluations", self.encoder, self.first, name)
 
 
 def _weights(folder: Path) -> None:
@@ -76,7 +76,8 @@ def assert_equal(made: Made, target: Home) -> None:
     for digest in (made.encoder, made.index):
         assert load_bundle(target, digest).digest == digest
         assert load_bundle(target, digest).card == load_bundle(made.home, digest).card
-    assert target.read_text("evaluations", made.encoder, "metrics.json") == "of metrics.json"
+    for name in ("report.html", "cases.json", "metrics.json"):
+        assert target.read_text("evaluations", made.encoder, made.first, name) == f"of {name}"
     assert target.read_text("datasets", f"{made.first}.html") == "<p>report"
 
 

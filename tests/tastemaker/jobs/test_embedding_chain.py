@@ -1,6 +1,5 @@
 """train_encoder, precompute_embeddings, build_index and evaluate_encoder on a synthetic shop."""
 
-import json
 import os
 from pathlib import Path
 
@@ -15,7 +14,15 @@ from tastemaker.data.dataset import Dataset, load_dataset, write_table
 from tastemaker.encoder.config import EncoderConfig, ImageConfig, TextConfig
 from tastemaker.encoder.storage import load_encoder
 from tastemaker.encoder.trainer import Trainer
-from tastemaker.jobs import build_index, evaluate_encoder, precompute_embeddings, train_encoder
+from tastemaker.evaluation.cases import mean
+from tastemaker.evaluation.tracking import find
+from tastemaker.jobs import (
+    build_index,
+    evaluate_encoder,
+    evaluate_index,
+    precompute_embeddings,
+    train_encoder,
+)
 from tastemaker.jobs.embedding_config import EmbeddingsConfig
 from tastemaker.jobs.precompute_embeddings import column_matrix, column_name
 from tastemaker.promotion.bundle import load_bundle
@@ -160,11 +167,31 @@ def test_the_index_reads_the_encoders_space(embedded: tuple[Home, str, str]) -> 
         build_index.run(home, load_dataset(home, dataset).parents[0], encoder, IndexConfig())
 
 
+def test_an_index_is_evaluated_against_exact_search(embedded: tuple[Home, str, str]) -> None:
+    home, dataset, encoder = embedded
+    graph = IndexConfig(exact_up_to_items=0, connectivity=2, search_candidates=1)
+    for settings in (IndexConfig(), graph):
+        index = build_index.run(home, dataset, encoder, settings)
+        evaluate_index.run(home, dataset, index)
+        kept = find(home, index, dataset)
+        assert kept is not None
+        assert kept.metrics["recall@10"] == pytest.approx(mean(kept.cases["recall@10"]))
+        assert len(kept.cases["recall@10"]) == 48
+        if settings is not graph:
+            assert kept.metrics["recall@10"] == kept.metrics["recall@10_filtered"] == 1
+    assert "by a graph" in (home.read_text("evaluations", index, dataset, "report.html") or "")
+
+
 def test_evaluation_stands_beside_baselines(embedded: tuple[Home, str, str]) -> None:
     home, dataset, encoder = embedded
     evaluate_encoder.run(home, dataset, encoder)
-    folder = home.path("evaluations", encoder)
-    found = json.loads((folder / "metrics.json").read_text())
+    folder = home.path("evaluations", encoder, dataset)
+    kept = find(home, encoder, dataset)
+    assert kept is not None
+    found = kept.metrics
+    assert set(kept.cases) == set(found)
+    for name, cases in kept.cases.items():
+        assert mean(cases) == pytest.approx(found[name]), name
     assert found["knn_color_accuracy"] >= 0.75
     assert {name for name in found if name.startswith("board_completion")}
     for name in found:

@@ -12,6 +12,7 @@ from tastemaker.core.errors import NotFound, SpaceMismatch
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, write_table
 from tastemaker.data.records import BOARDS, EVENTS
+from tastemaker.evaluation.tracking import find
 from tastemaker.jobs import evaluate_router, make_dialogues, train_router, train_sequence
 from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
 from tastemaker.router.config import DialoguesConfig, RouterConfig
@@ -136,10 +137,14 @@ def test_evaluation_scores_rules_too_and_shows_both(trained: tuple[Home, str, st
     home, _, dialogues, router = trained
     digest = evaluate_router.run(home, dialogues, router)
     assert evaluate_router.run(home, dialogues, router) == digest
-    metrics = json.loads(home.path("evaluations", router, "metrics.json").read_text())
+    kept = find(home, router, dialogues)
+    assert kept is not None
+    metrics = kept.metrics
     assert 0 <= metrics["test_exact_tool_calls"] <= 1
     assert metrics["test_exact_tool_calls_rules"] > 0.3
-    page = home.path("evaluations", router, "report.html").read_text()
+    assert 0 <= metrics["test_valid_calls"] <= metrics["test_known_tool"] <= 1
+    assert kept.cases["test_exact_calls"].keys() >= kept.cases["test_exact_tool_calls"].keys()
+    page = home.path("evaluations", router, dialogues, "report.html").read_text()
     assert 0 <= metrics["test_exact_complete_board"] <= 1
     assert "keyword rules" in page
     assert "the one that the router took" in page

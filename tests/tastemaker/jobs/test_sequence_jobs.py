@@ -1,6 +1,5 @@
 """train_sequence and evaluate_sequence on a synthetic shop with a rule that can be learnt."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,10 @@ import pytest
 
 from tastemaker.core.errors import DataError, NotFound
 from tastemaker.core.home import Home
-from tastemaker.data.dataset import Dataset, write_table
+from tastemaker.data.dataset import Dataset, load_dataset, write_table
 from tastemaker.data.records import EVENTS
+from tastemaker.evaluation.cases import mean
+from tastemaker.evaluation.tracking import find
 from tastemaker.jobs import evaluate_sequence, train_sequence
 from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
 from tastemaker.sequence.config import SequenceConfig
@@ -107,8 +108,12 @@ def test_it_learns_the_rule_and_the_report_shows_it(trained: tuple[Home, str, st
     home, dataset, _, sequence = trained
     digest = evaluate_sequence.run(home, dataset, sequence)
     assert evaluate_sequence.run(home, dataset, sequence) == digest
-    folder = home.path("evaluations", sequence)
-    metrics = json.loads((folder / "metrics.json").read_text())
+    folder = home.path("evaluations", sequence, dataset)
+    kept = find(home, sequence, dataset)
+    assert kept is not None
+    metrics = kept.metrics
+    assert len(kept.cases["test_hr@10_model"]) == 40
+    assert mean(kept.cases["test_hr@10_model"]) == metrics["test_hr@10_model"]
     assert metrics["num_test_users"] == 40
     # ten items may follow; the user has met two or three of them
     assert metrics["test_hr@10_model"] > 0.9
@@ -119,6 +124,36 @@ def test_it_learns_the_rule_and_the_report_shows_it(trained: tuple[Home, str, st
     page = (folder / "report.html").read_text()
     assert f"{metrics['test_hr@10_model']:.3f}" in page
     assert "u000" in page
+
+
+def test_it_is_judged_on_a_later_version_with_items_that_it_does_not_know(
+    trained: tuple[Home, str, str, str],
+) -> None:
+    home, dataset, encoder, sequence = trained
+    data = load_dataset(home, dataset)
+    items, events = data.read("items"), data.read("events")
+    new = items.slice(0, 1).set_column(0, "item_id", pa.array(["new"]))
+    last = events.slice(0, 14).to_pylist()
+    last[-1]["item_id"] = "new"  # what u000 takes last is newer than the model
+    changed = pa.concat_tables([pa.Table.from_pylist(last, schema=EVENTS), events.slice(14)])
+    tables = {
+        "items": write_table(home, "items", pa.concat_tables([items.slice(1), new])),
+        "events": write_table(home, "events", changed),
+    }
+    spaces = {f"embedding_{encoder}": encoder}
+    later = Dataset(home=home, name="shop", tables=tables, spaces=spaces).save()
+    evaluate_sequence.run(home, later, sequence)
+    evaluate_sequence.run(home, dataset, sequence)
+    now, before = find(home, sequence, later), find(home, sequence, dataset)
+    assert now is not None
+    assert before is not None
+    for method in ("model", *evaluate_sequence.BASELINES):
+        cases = now.cases[f"test_hr@10_{method}"]
+        assert cases["u000"] == 0
+        assert cases.keys() == before.cases[f"test_hr@10_{method}"].keys()
+    # item i0 is gone: whoever took it last cannot be served, the others at least as well
+    better = now.cases["val_hr@10_model"], before.cases["val_hr@10_model"]
+    assert sum(better[0].values()) >= sum(better[1].values()) - 3
 
 
 def test_what_cannot_be_trained_on_is_named(
