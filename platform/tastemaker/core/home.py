@@ -4,7 +4,9 @@ tables/<name>-<digest>.lance   the tables of dataset versions
 datasets/<digest>.yaml         dataset versions
 bundles/<digest>/              trained models and indexes
 evaluations/<digest>/          metrics and reports of bundles
-manifests/models/<env>/<model>.yaml  which bundle is live where
+git/manifests.git              which bundle is live where, where no TASTEMAKER_GIT is named
+checkout/                      the model files of the repository, as they are now
+evidence/, keys/               what gates found, and the key that signs it
 checkpoints/                   of jobs under way
 features/                      of users and items, offline and online
 run/                           what is served: logs, traces, the operational database
@@ -257,11 +259,22 @@ def publish(staged: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         return
+    if staged.is_dir():
+        _as_readable_as_its_folder(staged)
     try:
         staged.rename(target)
     except OSError:
         if not target.exists():  # another process was first with the same content
             raise
+
+
+def _as_readable_as_its_folder(staged: Path) -> None:
+    """A server may run as another user than the job: some libraries write files for one alone."""
+    readable = staged.stat().st_mode & 0o444
+    for path in staged.rglob("*"):
+        mode = path.stat().st_mode
+        if path.is_file() and mode & readable != readable:
+            path.chmod(mode & 0o7777 | readable)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -51,3 +51,14 @@ def test_unknown_bundle_and_wrong_family(tmp_path: Path) -> None:
         load_bundle(home, "ffff")
     with pytest.raises(NotFound, match="family 'sequence', not 'encoder'"):
         load_bundle(home, bundle.digest, family="encoder")
+
+
+def test_whoever_may_list_a_bundle_may_read_its_files(tmp_path: Path) -> None:
+    def private(folder: Path) -> None:
+        (folder / "model").mkdir()
+        (folder / "model" / "weights").write_text("w")
+        (folder / "model" / "weights").chmod(0o600)
+
+    bundle = write_bundle(Home.open(str(tmp_path)), card(), private)
+    readable = bundle.path.stat().st_mode & 0o444
+    assert (bundle.path / "model" / "weights").stat().st_mode & 0o777 == 0o600 | readable
