@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tastemaker.assistant import accounting
 from tastemaker.assistant.asked import Asked
+from tastemaker.assistant.called import Called, bundles, noting
 from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.conversation_store import Conversation
 from tastemaker.assistant.identity import Caller
@@ -54,6 +55,7 @@ class Answering:
         self.keeping, self.kept = Lock(), ""  # the status that it is stored with
         self.steps: list[Step] = []
         self.attempts: list[Attempt] = []
+        self.calls: list[Called] = []  # to model servers
 
     async def run(self, max_cents: float) -> AsyncGenerator[Step | Reply, None]:
         """Each step as it is done, then the reply; what was done is stored whatever comes."""
@@ -103,7 +105,7 @@ class Answering:
         if not (signals.history or (asked.user is None and signals.session.items)):
             signals = await work(session.features.engine, self._with_the_log, signals)
         notices = [*asked.notices, *self._notices(signals)]
-        with trace.part("question"):
+        with trace.part("question"), noting(self.calls):
             return await session.questions.make(
                 replace(asked, notices=tuple(notices)),
                 self.conversation.turns,
@@ -111,6 +113,7 @@ class Answering:
                 caller=self.caller,
                 max_cents=max_cents,
                 began_s=self.start,
+                calls=self.calls,
             )
 
     def _with_the_log(self, signals: Signals) -> Signals:
@@ -158,6 +161,9 @@ class Answering:
             notices=(),
             trace=trace.trace_id,
             status="failed",
+            bundles=bundles(self.calls),
+            calls=tuple(call.body() for call in self.calls),
+            versions=self.session.versions(),
         )
 
     def _entries(self) -> list[Entry]:
@@ -200,6 +206,7 @@ class Answering:
         metrics.turn_s.observe(seconds)
         metrics.overhead_s.observe(max(0.0, seconds - away_s))
         metrics.cents.inc(sum(step.cents for step in self.steps))
+        metrics.answered.count(self.calls)
         for step in self.steps:
             metrics.tool_s.labels(_tool_label(step.tool), str(not step.error)).observe(
                 step.ms / 1000

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic_core import from_json, to_json
 
+from tastemaker.assistant.called import note
 from tastemaker.assistant.http_client import (
     HttpClient,
     Request,
@@ -219,10 +220,13 @@ async def _post(
     try:
         response = await to.http.send(request)
     except TimeoutError:
+        note(service, start)
         waited = f"no answer in {time.monotonic() - start:.1f} s"
         raise OutOfTime(service, url, waited) from None
     except (ConnectionError, TooLong) as error:
+        note(service, start)
         raise ServiceDown(service, url, str(error) or type(error).__name__) from None
+    note(service, start, response.status, response.headers)
     if 400 <= response.status < 500:
         raise RequestRefused(service, response.status, _reason(response))
     if not response.is_success:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from tastemaker.assistant.called import Called, bundles, noting
 from tastemaker.assistant.calls import parse
 from tastemaker.assistant.clients import RequestRefused, ServiceDown, Upstreams
 from tastemaker.assistant.conversation import ItemList
@@ -144,9 +145,10 @@ class _Run:
         if not self.question.events:
             return
         try:
-            self.situation.prediction = await self.assistant.upstreams.recommend(
-                self.situation.user, k=self.config.num_items, timeout_s=self.remaining_s()
-            )
+            with noting(self.question.calls):
+                self.situation.prediction = await self.assistant.upstreams.recommend(
+                    self.situation.user, k=self.config.num_items, timeout_s=self.remaining_s()
+                )
             user_U = self.situation.prediction.user_U
         except (ServiceDown, RequestRefused):
             self.told.degraded = True
@@ -162,13 +164,13 @@ class _Run:
         self.router_steps += 1
         start = time.monotonic()
         try:
-            with self.trace.part("router"):
+            with self.trace.part("router"), noting(self.question.calls) as asked:
                 routed = await self._ask()
         except NoBackend:
             self.told.degraded = self.told.done = True
             self.told.notice(_NO_PLAN)
             return []
-        decision = Decision(routed, _ms(start))
+        decision = Decision(routed, _ms(start), asked)
         own = self.assistant.policy.member(routed.member).backend.reads_vectors
         try:
             calls = parse(
@@ -210,8 +212,9 @@ class _Run:
         finding = finding[: self.config.max_parallel]
         outcomes = await asyncio.gather(*(self._execute(call) for call in finding))
         steps: list[Step] = []
-        for call, (result, ms) in zip(finding, outcomes, strict=True):
+        for call, (result, ms, asked) in zip(finding, outcomes, strict=True):
             fields = decision.fields(first=not steps)
+            fields["bundles"] = bundles([*decision.calls, *asked])
             steps.append(self.told.result(call, result, ms, fields))
         for call in over:
             error = CallError(f"at most {self.config.max_parallel} calls at once")
@@ -224,14 +227,15 @@ class _Run:
             steps.append(self.told.answer(answers[0], fields))
         return steps
 
-    async def _execute(self, call: Call) -> tuple[ToolResult | Exception, float]:
+    async def _execute(self, call: Call) -> tuple[ToolResult | Exception, float, list[Called]]:
         start = time.monotonic()
         known = {tool["function"]["name"] for tool in self._tools()}  # a made-up one is a text
         name = call.name if call.name in known else "unknown"
-        with self.trace.part("tool", **{"tool.name": name}) as span:
+        part = self.trace.part("tool", **{"tool.name": name})
+        with part as span, noting(self.question.calls) as asked:
             result = await self._outcome(call)
             span.set_attribute("tool.ok", isinstance(result, ToolResult))
-        return result, _ms(start)
+        return result, _ms(start), asked
 
     async def _outcome(self, call: Call) -> ToolResult | Exception:
         try:
@@ -266,7 +270,8 @@ class _Run:
         found: ItemList | None = None
         if not tried and self.question.text.strip():
             self.situation.remaining_s = lambda: _LAST_RESORT_S
-            result = await self._outcome(call)
+            with noting(self.question.calls):
+                result = await self._outcome(call)
             found = result.items if isinstance(result, ToolResult) else None
         if found is None or not len(found):
             found = self.assistant.tools.catalogue.by_words(

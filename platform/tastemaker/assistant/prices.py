@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import yaml
 from pydantic import AfterValidator, Field
 
+from tastemaker.core import digests
 from tastemaker.core.config import Config, parse
 from tastemaker.core.errors import ConfigError, NotFound
 
@@ -105,6 +107,11 @@ class Prices:
             if own.machine not in listed.machines:
                 raise ConfigError(f"price list {path}: {name} is on {own.machine!r}, not listed")
         return cls(listed)
+
+    @cached_property
+    def version(self) -> str:
+        """Digest of the list."""
+        return digests.of_json(self.listed.model_dump(mode="json"))
 
     def check(self, price: str) -> None:
         """Refuse an unknown price id.

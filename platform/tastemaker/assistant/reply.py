@@ -1,7 +1,7 @@
 """What a turn is answered with, whatever API asked; its record is what the store keeps."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from tastemaker.assistant.catalogue import Catalogue, shown
@@ -27,6 +27,10 @@ class Reply:
         trace: Id of its trace.
         status: done, cancelled (the client left) or failed.
         board: Title of the board that it saved or opened, empty for none.
+        bundles: By model, those that answered its requests.
+        calls: The requests to model servers: model, bundle, ms, ok.
+        versions: Of the dataset, the features, the space and the price list; with the bundles,
+            all that the answer came from.
     """
 
     id: str
@@ -44,6 +48,9 @@ class Reply:
     trace: str
     status: str = "done"
     board: str = ""
+    bundles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    calls: tuple[Mapping[str, Any], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """What the store keeps: JSON values only."""
@@ -52,7 +59,8 @@ class Reply:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
         """Read `record` back."""
-        lists = {name: tuple(record[name]) for name in ("items", "steps", "notices")}
+        names = ("items", "steps", "notices", "calls")  # one that is missing: of an older version
+        lists = {name: tuple(record.get(name, ())) for name in names}
         return cls(**{**record, **lists})
 
     def extension(self) -> dict[str, Any]:
@@ -67,6 +75,7 @@ class Reply:
             "notices": list(self.notices),
             "trace": self.trace,
             "board": self.board or None,
+            "bundles": {model: list(found) for model, found in self.bundles.items()},
         }
 
 
@@ -95,4 +104,5 @@ def step_body(step: Step) -> dict[str, Any]:
         "cents": step.cents,
         "num_items": step.num_items,
     }
-    return body | {k: v for k, v in (("list", step.list), ("error", step.error)) if v}
+    more = (("list", step.list), ("error", step.error), ("bundles", dict(step.bundles)))
+    return body | {k: v for k, v in more if v}

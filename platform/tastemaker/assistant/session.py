@@ -62,6 +62,11 @@ class Session:
         self.questions = Questions(
             self.catalogue, self.assistant.upstreams, self.boards, self.config
         )
+        self._versions = {
+            "dataset": self.catalogue.dataset.digest,
+            "space": self.catalogue.space,
+            "prices": self.ledger.prices.version,
+        }
         self.keeper = Keeper(self.conversations, self.features, self.ledger, self.boards)
 
     async def answer(
@@ -104,6 +109,11 @@ class Session:
                 held = self.conversations.new(owner)
             async for event in Answering(self, held, caller, asked, stored).run(max_cents):
                 yield event
+
+    def versions(self) -> dict[str, str]:
+        """What a turn answers from, besides the bundles: kept in its record."""
+        opened = self.features.outbox.opened
+        return {**self._versions, "features": opened.generation.tables if opened else ""}
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something off the path; `close` waits for it."""

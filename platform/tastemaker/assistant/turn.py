@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tastemaker.assistant.called import Called
 from tastemaker.assistant.conversation import ItemList, Turn
 
 
@@ -34,6 +35,7 @@ class Step:
             at once carry them on the first.
         cents: Of the decision and of the tool.
         charged_cents: Of these, what a tool asks for itself (one that an operator added).
+        bundles: By model, those that answered for it, the router's decision included.
     """
 
     tool: str
@@ -48,6 +50,7 @@ class Step:
     completion_tokens: int = 0
     cents: float = 0.0
     charged_cents: float = 0.0
+    bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Question:
         notices: What the user should be told whatever the answer is.
         max_cents: What the caller may still spend today.
         began_s: When the turn began, on the monotonic clock: its time counts from there.
+        calls: Gets the turn's requests to model servers as they end.
     """
 
     text: str
@@ -112,3 +116,4 @@ class Question:
     notices: tuple[str, ...] = ()
     max_cents: float = math.inf
     began_s: float = field(default_factory=time.monotonic)
+    calls: list[Called] = field(default_factory=list)

@@ -16,6 +16,9 @@ from tastemaker.core import digests
 from tastemaker.core.errors import NotFound, SpaceMismatch
 from tastemaker.core.home import Home
 
+BUNDLE_HEADER = "x-tastemaker-bundle"  # in a reply of a model server: which bundle answered
+FAILED_HEADER = "x-tastemaker-failed-bundle"  # and which one was asked before it, in vain
+
 
 @dataclass(frozen=True)
 class Card:

@@ -11,10 +11,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from tastemaker.promotion.bundle import BUNDLE_HEADER, FAILED_HEADER
 from tastemaker.serving.routes import Backend, Route
 
 HOST = "127.0.0.1"
-BUNDLE_HEADER = "x-tastemaker-bundle"  # in a response: which bundle answered
 MAX_BUFFERED_BYTES = 1 << 20  # a longer or unsized body streams, and cannot be sent twice
 _MAX_HEAD_BYTES = 1 << 16  # of one header or the request line, as the servers behind take
 _CONNECT_S = 5.0
@@ -112,22 +112,22 @@ class Proxy:
                 break
             backend.in_flight += 1
             try:
-                response = await self._forward(request, body, backend)
+                response = await self._forward(request, body, backend, failed)
                 if self.closing:
                     response.force_close()
                 return response
             except _Unanswered as fault:
                 failed, reason = backend, f"{route.name} did not answer: {fault}"
                 if not fault.again:
-                    return _refusal(502, reason)
+                    return _refusal(502, reason, backend)
             finally:
                 backend.in_flight -= 1
-        return _refusal(503 if failed is None else 502, reason)
+        return _refusal(503 if failed is None else 502, reason, failed)
 
     async def _forward(
-        self, request: web.BaseRequest, body: Body, backend: Backend
+        self, request: web.BaseRequest, body: Body, backend: Backend, failed: Backend | None
     ) -> web.StreamResponse:
-        """Send a request to a backend and its answer to the client."""
+        """Send a request to a backend, after one that failed, and its answer to the client."""
         repeatable = not isinstance(body, AsyncIterator) and (
             backend.repeatable or request.method in _SAFE_METHODS
         )
@@ -144,7 +144,7 @@ class Proxy:
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise _Unanswered(_said(error), again=repeatable) from None
         async with answer:
-            headers = _response_headers(answer, backend)
+            headers = _response_headers(answer, backend, failed)
             length = answer.content_length
             if request.method == "HEAD" or (length is not None and length <= MAX_BUFFERED_BYTES):
                 return await _whole(answer, headers, again=repeatable)
@@ -202,10 +202,14 @@ def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
     return headers
 
 
-def _response_headers(answer: aiohttp.ClientResponse, backend: Backend) -> CIMultiDict[str]:
+def _response_headers(
+    answer: aiohttp.ClientResponse, backend: Backend, failed: Backend | None
+) -> CIMultiDict[str]:
     headers = _end_to_end(answer.headers)
     if backend.bundle:
         headers[BUNDLE_HEADER] = backend.bundle
+    if failed is not None and failed.bundle:
+        headers[FAILED_HEADER] = failed.bundle
     return headers
 
 
@@ -218,10 +222,13 @@ def _end_to_end(headers: "CIMultiDict[str] | object") -> CIMultiDict[str]:
     return kept
 
 
-def _refusal(status: int, reason: str) -> web.Response:
+def _refusal(status: int, reason: str, failed: Backend | None = None) -> web.Response:
+    """An answer of our own; it names the bundle that gave none."""
     kind = "invalid_request_error" if status == 400 else "unavailable"
     body = {"error": {"message": reason, "type": kind, "code": None, "param": None}}
-    headers = {"Retry-After": "1"} if status == 503 else None
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    if failed is not None and failed.bundle:
+        headers[BUNDLE_HEADER] = failed.bundle
     return web.json_response(body, status=status, headers=headers)
 
 

@@ -1,9 +1,13 @@
 """Which backend answers a request: the versions of one server and their shares.
 
-Shares are kept by count, not by chance (smooth weighted round robin): of any 100 requests in a row,
-a canary of weight 10 gets 10.
+Shares are kept by count: of each 100 requests, a canary of weight 10 gets 10. Which of them it gets
+is drawn (permuted blocks, the smallest that hold the shares whole). In a fixed order the canary
+could get every second request of a turn and never a first one, and what the judge of canaries
+compares would differ by the place in the turn, not by the bundle.
 """
 
+import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,11 +35,10 @@ class Backend(Protocol):
         """Whether it can be given a request now."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Share:
     backend: Backend
     weight: int
-    credit: int = 0
 
 
 class Route:
@@ -43,11 +46,14 @@ class Route:
 
     Args:
         name: Of the server, for messages.
+        draw: Draws the order of shares; default: by chance.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, draw: random.Random | None = None) -> None:
         self.name = name
         self._shares: list[_Share] = []
+        self._draw = draw or random.Random()
+        self._block: list[_Share] = []  # of shares that are still to be served, the next one last
 
     @property
     def backends(self) -> list[Backend]:
@@ -61,6 +67,7 @@ class Route:
             weighted: Backends with their shares, >= 0; they need not add up to 100.
         """
         self._shares = [_Share(backend, weight) for backend, weight in weighted]
+        self._block = []
 
     def pick(self, other_than: Backend | None = None) -> Backend | None:
         """The backend of the next request; None where none is up.
@@ -74,11 +81,17 @@ class Route:
         if not chosen:
             return None
         # A share of 0 gets nothing while another is up, and everything where it is alone.
-        total = sum(share.weight for share in chosen)
-        if total == 0:
+        if not any(share.weight for share in chosen):
             return chosen[0].backend
-        for share in chosen:
-            share.credit += share.weight
-        best = max(chosen, key=lambda share: share.credit)
-        best.credit -= total
-        return best.backend
+        while True:
+            if not self._block:
+                self._deal()
+            share = self._block.pop()  # one that cannot be chosen now loses its turn
+            if share in chosen:
+                return share.backend
+
+    def _deal(self) -> None:
+        """The next block: each share as often as its weight says, in an order by chance."""
+        whole = math.gcd(*(share.weight for share in self._shares))
+        self._block = [s for s in self._shares for _ in range(s.weight // whole)]
+        self._draw.shuffle(self._block)

@@ -194,10 +194,14 @@ async def test_a_backend_that_is_gone_is_replaced_by_the_other(backend: int) -> 
     gone, there = At(free_port(), "b" * 16, repeatable=False), At(backend)
     async with through(gone, there) as url, aiohttp.ClientSession() as client:
         for body in (b"", b"small", b"x" * (2 << 20)):
-            for _ in range(4):
+            failed = set()
+            for _ in range(4):  # two blocks of shares
                 async with client.post(url, data=body) as reply:
                     assert reply.status == 200
+                    assert reply.headers["x-tastemaker-bundle"] == A
+                    failed.add(reply.headers.get("x-tastemaker-failed-bundle"))
                     assert (await reply.json())["received"] == len(body)
+            assert failed == {None, "b" * 16}  # who was asked in vain
 
 
 @pytest.mark.parametrize(("repeatable", "connections"), [(True, 2), (False, 1)])
@@ -219,6 +223,7 @@ async def test_a_request_that_may_have_had_an_effect_is_sent_once(
         client.post(url, data=b"one") as reply,
     ):
         assert reply.status == 502
+        assert reply.headers["x-tastemaker-bundle"] == A
         assert "one did not answer" in (await reply.json())["error"]["message"]
     assert len(taken) == connections
 

@@ -1,6 +1,7 @@
 """Shares by count."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 
@@ -25,6 +26,18 @@ def test_a_share_is_spread_and_not_sent_in_a_row() -> None:
     route = Route("one")
     route.lead_to([(At(1, "stable"), 90), (At(2, "canary"), 10)])
     assert counted(route, 10)["canary"] == 1
+
+
+@pytest.mark.parametrize("weight", [10, 50])
+def test_no_place_in_a_turn_is_always_the_canary_s(weight: int) -> None:
+    """Turns of two requests, one after another: either of them may be the canary's."""
+    route = Route("one", Random(0))
+    route.lead_to([(At(1, "stable"), 100 - weight), (At(2, "canary"), weight)])
+    by_place = [Counter[str](), Counter[str]()]
+    for _ in range(500):
+        for place in by_place:
+            place += counted(route, 1)
+    assert all(0.7 * weight < place["canary"] / 5 < 1.3 * weight for place in by_place)
 
 
 def test_one_that_is_down_gets_nothing_and_its_share_is_answered() -> None:

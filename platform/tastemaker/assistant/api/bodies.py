@@ -3,6 +3,7 @@
 The routes write their answers themselves, once; nothing is parsed again on a turn's way.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +31,7 @@ class StepBody(_Closed):
     tokens: Tokens
     cents: float
     num_items: int
+    bundles: Mapping[str, Sequence[str]] = {}
     list: str = ""
     error: str = ""
 
@@ -58,6 +60,7 @@ class TurnExtension(_Closed):
     notices: list[str]
     trace: str
     board: str | None
+    bundles: Mapping[str, Sequence[str]] = {}
 
 
 class ChatMessage(_Closed):

@@ -38,9 +38,10 @@ class OwnRouter:
             "max_tokens": request.max_tokens,
         }
         url = f"{self.url}/v1/chat/completions"
-        reply = read_reply(
-            self.name, await wire.post(self.http, self.name, url, body, timeout_s=timeout_s)
+        found = await wire.post(
+            self.http, self.name, url, body, timeout_s=timeout_s, model="router"
         )
+        reply = read_reply(self.name, found)
         check_reply(self.name, reply, request)
         return reply
 

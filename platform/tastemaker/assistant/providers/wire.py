@@ -1,5 +1,6 @@
 """One JSON request to a back end: a deadline for the whole of it, a bound on its size."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from tastemaker.assistant.called import note
 from tastemaker.assistant.http_client import MAX_REPLY_BYTES, HttpClient, Request, TooLong
 from tastemaker.assistant.providers.backend import BackendFault, FaultKind
 from tastemaker.assistant.tracing import outgoing
@@ -24,6 +26,7 @@ async def post(
     *,
     timeout_s: float,
     headers: Mapping[str, str] | None = None,
+    model: str = "",
 ) -> dict[str, Any]:
     """Post a JSON body and read a JSON object.
 
@@ -34,6 +37,7 @@ async def post(
         body: What to send.
         timeout_s: Longest wait for the last byte, > 0.
         headers: Besides the usual ones; never part of a message.
+        model: The model of ours that is asked, whose bundle is noted; empty for others'.
 
     Raises:
         BackendFault: Anything but a JSON object under a status of 2xx.
@@ -41,14 +45,15 @@ async def post(
     request = Request(
         url, timeout_s, to_json(body), {**_JSON, **outgoing(), **(headers or {})}, MAX_REPLY_BYTES
     )
+    start = time.monotonic()
     try:
         response = await http.send(request)
-    except TimeoutError:
-        raise BackendFault(name, "timeout", f"no answer in {timeout_s:.1f} s") from None
-    except TooLong as error:
-        raise BackendFault(name, "garbage", f"its reply has {error}") from None
-    except ConnectionError as error:
-        raise BackendFault(name, "connection", str(error)) from None
+    except (TimeoutError, TooLong, ConnectionError) as error:
+        if model:
+            note(model, start)
+        raise _unanswered(name, error, timeout_s) from None
+    if model:
+        note(model, start, response.status, response.headers)
     if not response.is_success:
         said = response.body[:_MAX_REASON_CHARS].decode(errors="replace")
         secrets = (headers or {}).values()
@@ -89,6 +94,14 @@ def without(text: str, headers: Any) -> str:
             if len(word) >= 8:
                 text = text.replace(word, "***")
     return text
+
+
+def _unanswered(name: str, error: Exception, timeout_s: float) -> BackendFault:
+    if isinstance(error, TimeoutError):
+        return BackendFault(name, "timeout", f"no answer in {timeout_s:.1f} s")
+    if isinstance(error, TooLong):
+        return BackendFault(name, "garbage", f"its reply has {error}")
+    return BackendFault(name, "connection", str(error))
 
 
 def _kind(status: int) -> FaultKind:
