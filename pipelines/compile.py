@@ -16,6 +16,9 @@ from kfp.dsl.graph_component import GraphComponent
 
 from pipelines.cluster import on_cluster
 from pipelines.full_stack import full_stack
+from pipelines.ingest import ingest
+from pipelines.materialise import materialise
+from pipelines.retrain import retrain
 from tastemaker import __version__
 from tastemaker.core import digests
 from tastemaker.core.config import load_preset, presets
@@ -23,7 +26,12 @@ from tastemaker.core.errors import ConfigError
 from tastemaker.jobs.cluster_config import ClusterConfig
 
 COMPILED = Path(__file__).parent / "compiled"
-PIPELINES = {"full_stack": full_stack}
+PIPELINES = {
+    "full_stack": full_stack,
+    "ingest": ingest,
+    "materialise": materialise,
+    "retrain": retrain,
+}
 
 
 def compile_text(pipeline: GraphComponent, *, objects: bool = False, namespace: str = "") -> str:

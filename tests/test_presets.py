@@ -9,6 +9,8 @@ from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.core.config import PRESETS, load_preset, parse
 from tastemaker.core.errors import ConfigError
 from tastemaker.jobs.cluster_config import ClusterConfig
+from tastemaker.jobs.drift_config import DriftConfig
+from tastemaker.jobs.flow_config import FlowConfig
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of, resolve
 from tastemaker.jobs.ray_job_config import RayJobConfig
 
@@ -25,6 +27,8 @@ def test_shipped_preset_loads(preset: Path) -> None:
         "assistant": GatewayConfig,
         "cluster": ClusterConfig,
         "ray_job": RayJobConfig,
+        "flows": FlowConfig,
+        "drift": DriftConfig,
     }
     config = others.get(family) or config_of(BY_FAMILY[family])
     load_preset(config, family, name)

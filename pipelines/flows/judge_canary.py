@@ -1,0 +1,19 @@
+"""Flow `judge_canary`: a canary gets more, becomes the stable one, or ends, by commit."""
+
+from prefect import flow
+
+from pipelines.flows.loop import PRESET, open_loop
+
+
+@flow(name="judge_canary", timeout_seconds=600, retries=2, retry_delay_seconds=30)
+def judge_canary(preset: str = PRESET) -> list[str]:
+    """Judge every canary of the environment; what is decided is a commit, so it counts once."""
+    from tastemaker.jobs import flow_canary
+
+    with open_loop(preset) as loop:
+        said = flow_canary.judge_all(loop.home, loop.engine, loop.config)
+        for verdict in said:
+            loop.say(verdict.text)
+            if verdict.changed:
+                loop.tell("judged", {"model": verdict.model, "what": verdict.text})
+    return [verdict.text for verdict in said]

@@ -1,0 +1,166 @@
+"""From trained bundles to a promotion: gates, then one commit; each done once.
+
+Nothing here decides whether a bundle is good: the gates do, and sign it. Nothing is promoted
+twice: before a commit is made, the repository is asked whether it ever had it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tastemaker.core.errors import NotFound
+from tastemaker.core.home import Home
+from tastemaker.data.dataset import load_dataset
+from tastemaker.jobs import flow_records
+from tastemaker.jobs.flow_config import FlowConfig
+from tastemaker.jobs.flow_records import Outcome
+from tastemaker.promotion import promote
+from tastemaker.promotion.environment import Live, get_live
+from tastemaker.promotion.history import history
+
+GATE, PROMOTE = "evaluate_and_gate", "open_promotion"
+_ROLES = {"recommender": "sequence", "router": "router", "retrieval": "index"}
+_DEADLINE_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Bundles that are to become live together.
+
+    Attributes:
+        models: By model; only those that differ from what is live.
+        served: Dataset version that the environment is to serve over.
+    """
+
+    models: Mapping[str, Live]
+    served: str
+
+    @property
+    def key(self) -> str:
+        """Digest of bundles and dataset version."""
+        named = {model: [one.bundle, one.dataset, one.space] for model, one in self.models.items()}
+        return flow_records.key_of(named)
+
+
+def candidates(home: Home, made: Mapping[str, str], environment: str) -> Candidates:
+    """What a retraining offers to an environment.
+
+    The version that is served changes with the catalogue alone: then every model's file names
+    the new one. New events alone change the models that read them.
+
+    Args:
+        home: Holds the bundles.
+        made: Digests by role, as the pipeline `retrain` keeps them.
+        environment: Where they are to be live.
+
+    Raises:
+        NotFound: Nothing is live there, or the home lacks a dataset version.
+    """
+    encoder = get_live(home, environment, "encoder")
+    before, after = load_dataset(home, encoder.dataset), load_dataset(home, made["dataset"])
+    changed = before.tables["items"].uri != after.tables["items"].uri
+    served = made["dataset"] if changed else encoder.dataset
+    bundles = {model: made[role] for model, role in _ROLES.items() if role in made}
+    if changed:
+        bundles["encoder"] = encoder.bundle
+    else:
+        bundles.pop("retrieval", None)  # the same items in the same space
+    wanted = {model: Live(digest, served, encoder.bundle) for model, digest in bundles.items()}
+    live = {model: _live(home, environment, model) for model in wanted}
+    return Candidates({m: one for m, one in wanted.items() if live[m] != one}, served)
+
+
+def evaluate_and_gate(
+    home: Home, found: Candidates, config: FlowConfig, *, again: bool = False
+) -> Outcome:
+    """Judge each bundle that is new against what is live; the evidence is signed and kept.
+
+    Returns:
+        The outcome; its result says `passed`, `evidence` and `failed` by model. A bundle that
+        fails is no failure of the flow: it was judged.
+    """
+    environment = config.environment
+    live = {model: _bundle(home, environment, model) for model in found.models}
+
+    def work() -> Mapping[str, Any]:
+        from tastemaker.jobs import gate
+
+        evidence: dict[str, str] = {}
+        failed: dict[str, str] = {}
+        for model, one in found.models.items():
+            if one.bundle == live[model]:
+                continue  # only the version that it serves over is new
+            try:
+                evidence[model] = gate.run(home, model, one.bundle, one.dataset, environment)
+            except gate.GateFailed as error:
+                failed[model] = str(error)
+        return {"evidence": evidence, "failed": failed, "passed": not failed}
+
+    key = flow_records.key_of(found.key, live, environment)
+    limits = {"deadline_s": _DEADLINE_S, "max_attempts": config.max_attempts}
+    return flow_records.once(home, GATE, key, work, again=again, **limits)
+
+
+def open_promotion(
+    home: Home,
+    found: Candidates,
+    evidence: Mapping[str, str],
+    config: FlowConfig,
+    *,
+    again: bool = False,
+) -> Outcome:
+    """Promote by one commit: one bundle alone as a canary, several at once.
+
+    Returns:
+        The outcome; its result names the commit, and whether it was `made` now.
+
+    Raises:
+        EvidenceError: Evidence is missing or refused.
+        PromotionError: A rule is against it, or the same model was promoted meanwhile.
+        GitError: The repository refused or did not answer.
+    """
+    environment = config.environment
+    key = flow_records.key_of(found.key, environment)
+
+    def work() -> Mapping[str, Any]:
+        if commit := promoted_before(home, environment, found):
+            return {"commit": commit, "made": False}
+        why = f"The loop retrained on dataset version {found.served} (key {key})."
+        weight = config.canary_weight if len(found.models) == 1 else 0
+        made = promote.propose(
+            home, environment, found.models, list(evidence.values()), why, canary=weight or None
+        )
+        return {"commit": made.commit, "made": made.made, "canary": weight}
+
+    limits = {"deadline_s": _DEADLINE_S, "max_attempts": config.max_attempts}
+    return flow_records.once(home, PROMOTE, key, work, again=again, **limits)
+
+
+def promoted_before(home: Home, environment: str, found: Candidates) -> str:
+    """The commit that brought all of these bundles; "" where some never were in their files.
+
+    A bundle that was rolled back stays so: only a person promotes it again.
+    """
+    commits = []
+    for model, one in found.models.items():
+        brought = [
+            step.commit
+            for step in history(home, environment, model)
+            if step.after and any(live == one for live in step.after.served)
+        ]
+        if not brought:
+            return ""
+        commits.append(brought[-1])
+    return commits[0] if commits else ""
+
+
+def _live(home: Home, environment: str, model: str) -> Live | None:
+    try:
+        return get_live(home, environment, model)
+    except NotFound:
+        return None
+
+
+def _bundle(home: Home, environment: str, model: str) -> str:
+    found = _live(home, environment, model)
+    return found.bundle if found else ""
