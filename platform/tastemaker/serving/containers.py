@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tastemaker.core.errors import ConfigError, ServiceError
-from tastemaker.serving.services import PORT
+from tastemaker.serving.services import PORT, Liveness
 
 _SCRATCH = "/home/tastemaker"  # the writable folder of our images
 _PORT_WORDS = ("--port", "--http-port")
@@ -73,6 +73,17 @@ def command(container: Mapping[str, Any], folders: Mapping[str, Path]) -> tuple[
 def health(container: Mapping[str, Any]) -> str:
     """Path that answers 200 once a container can serve."""
     return str(container["readinessProbe"]["httpGet"]["path"])
+
+
+def liveness(container: Mapping[str, Any]) -> Liveness:
+    """How a cluster would notice that a container hangs."""
+    probe = container["livenessProbe"]
+    return Liveness(
+        str(probe["httpGet"]["path"]),
+        period_s=probe["periodSeconds"],
+        timeout_s=probe["timeoutSeconds"],
+        failures=probe["failureThreshold"],
+    )
 
 
 def environment(container: Mapping[str, Any], scratch: Path) -> dict[str, str]:

@@ -45,6 +45,7 @@ def gateway(home: Home, live: Environment, port: int, settings: str) -> Service:
         {"TASTEMAKER_MANIFESTS": str(_pinned(home, live))},
         space=live.models["encoder"].space,
         repeatable=False,  # a turn that is sent twice happens twice
+        liveness=containers.liveness(container),
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tastemaker.core import digests
@@ -21,6 +21,23 @@ def url_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class Liveness:
+    """How it is noticed that a process hangs, which then counts as a crash.
+
+    Attributes:
+        path: That answers 200 while it lives.
+        period_s: Between two questions.
+        timeout_s: Longest wait for an answer.
+        failures: Questions in a row without an answer after which it hangs.
+    """
+
+    path: str
+    period_s: float
+    timeout_s: float
+    failures: int
+
+
+@dataclass(frozen=True)
 class Service:
     """One version of one server.
 
@@ -35,6 +52,7 @@ class Service:
         weight: Its share of the requests, percent.
         canary: Whether it is the version that is tried beside the stable one.
         repeatable: A request that it did not answer may be sent again: it only computes.
+        liveness: How it is noticed that its process hangs; None: it is not asked.
     """
 
     name: str
@@ -47,6 +65,7 @@ class Service:
     weight: int = 100
     canary: bool = False
     repeatable: bool = True
+    liveness: Liveness | None = None
 
     @property
     def url(self) -> str:
@@ -88,15 +107,18 @@ class Service:
 
 def to_json(services: Sequence[Service]) -> list[dict[str, Any]]:
     """As a JSON value."""
-    return [
-        {**{one.name: getattr(s, one.name) for one in fields(s)}, "command": list(s.command)}
-        for s in services
-    ]
+    return [asdict(service) for service in services]
 
 
 def from_json(value: Sequence[Mapping[str, Any]]) -> list[Service]:
     """Back from `to_json`."""
-    return [Service(**{**one, "command": tuple(one["command"])}) for one in value]
+    return [_service(**one) for one in value]
+
+
+def _service(**given: Any) -> Service:
+    liveness = given["liveness"]
+    given["liveness"] = None if liveness is None else Liveness(**liveness)
+    return Service(**{**given, "command": tuple(given["command"])})
 
 
 def variables_digest() -> str:

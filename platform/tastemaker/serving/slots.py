@@ -21,6 +21,7 @@ from tastemaker.serving.surroundings import Surroundings
 # Below the ports that the kernel gives to outgoing connections, which could take one meanwhile.
 _PRIVATE_PORTS = range(24_000, 32_000)
 _POLL_S = 0.1
+_READY_TIMEOUT_S = 2.0
 
 
 class NotReady(ServiceError):
@@ -106,7 +107,7 @@ class Slot:
         while ready_since is None or time.monotonic() - ready_since < timing.settle_s:
             if (code := self._code()) is not None:
                 raise NotReady(self, f"ended with code {code} while starting")
-            if not await self._healthy():
+            if not await self._answers(self.service.health, _READY_TIMEOUT_S):
                 ready_since = None
             elif ready_since is None:
                 ready_since = time.monotonic()
@@ -116,7 +117,7 @@ class Slot:
         self._set("ready")
 
     def keep(self) -> None:
-        """From now on, restart it when it crashes."""
+        """From now on, restart it when it crashes or hangs."""
         self._keeper = asyncio.ensure_future(self._keep())
 
     async def stop(self, drain_s: float) -> None:
@@ -146,11 +147,9 @@ class Slot:
         timing, in_row = self.around.timing, 0
         while True:
             ready_at = time.monotonic()
-            while (code := self._code()) is None:
-                await asyncio.sleep(_POLL_S)
+            reason: str | None = await self._gone()
             if time.monotonic() - ready_at >= timing.healthy_s:
                 in_row = 0
-            reason: str | None = f"ended with code {code}"
             while reason is not None:
                 self._set("crashed")
                 await asyncio.to_thread(self._end, 1.0)
@@ -163,6 +162,19 @@ class Slot:
                 self.note(f"{reason}; restart {self.restarts} in {wait_s:g} s")
                 await asyncio.sleep(wait_s)
                 reason = await self._restart()
+
+    async def _gone(self) -> str:
+        """Wait until the process has ended or hangs; says which."""
+        probe, silent, asked_at = self.service.liveness, 0, time.monotonic()
+        while (code := self._code()) is None:
+            await asyncio.sleep(_POLL_S)
+            if probe is None or time.monotonic() - asked_at < probe.period_s:
+                continue
+            silent = 0 if await self._answers(probe.path, probe.timeout_s) else silent + 1
+            asked_at = time.monotonic()
+            if silent >= probe.failures and self._code() is None:
+                return f"hangs: {probe.path} was not answered {silent} times in a row"
+        return f"ended with code {code}"
 
     async def _restart(self) -> str | None:
         """Start again; gives the reason where that failed."""
@@ -185,12 +197,10 @@ class Slot:
     def _code(self) -> int | None:
         return self.process.poll() if self.process is not None else None
 
-    async def _healthy(self) -> bool:
-        timeout = aiohttp.ClientTimeout(total=2.0)
+    async def _answers(self, path: str, timeout_s: float) -> bool:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self.around.http.get(
-                self.url + self.service.health, timeout=timeout
-            ) as reply:
+            async with self.around.http.get(self.url + path, timeout=timeout) as reply:
                 return reply.status == 200
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False

@@ -17,7 +17,7 @@ import pytest
 from tastemaker.core.errors import NotFound, ServiceError
 from tastemaker.core.home import Home
 from tastemaker.serving import control, processes, state
-from tastemaker.serving.services import PORT, Service
+from tastemaker.serving.services import PORT, Liveness, Service
 from tests.tastemaker.serving.conftest import free_port
 from tests.tastemaker.serving.small_servers import QUICK, answers, eventually, rows, server, up
 
@@ -132,6 +132,19 @@ def test_a_server_that_keeps_crashing_fails_alone(
     assert "already up" not in capsys.readouterr().err
     assert answers(bad)
     assert pids(home)["good"] == before
+
+
+def test_a_process_that_hangs_is_replaced(home: Home) -> None:
+    probe = Liveness("/health", period_s=0.2, timeout_s=0.5, failures=3)
+    one = server("one", free_port(), liveness=probe)
+    up(home, one)
+    first = pids(home)["one"]
+    os.kill(first, signal.SIGSTOP)  # neither ends nor answers
+    assert eventually(lambda: pids(home)["one"] not in (0, first))
+    assert eventually(lambda: answers(one))
+    assert processes.identity(first) is None
+    log = home.path("run", "logs", "reconciler.log").read_text()
+    assert "one: hangs: /health was not answered 3 times in a row" in log
 
 
 def test_a_killed_reconciler_takes_its_servers_along(home: Home) -> None:
