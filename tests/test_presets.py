@@ -6,13 +6,15 @@ import pytest
 import yaml
 
 from tastemaker.assistant.settings import GatewayConfig
-from tastemaker.core.config import PRESETS, load_preset, parse
+from tastemaker.core.config import PRESETS, Config, load_preset, parse
 from tastemaker.core.errors import ConfigError
+from tastemaker.evaluation.gate_config import MODEL_OF, GatesConfig, load_gates, preset_family
 from tastemaker.jobs.cluster_config import ClusterConfig
 from tastemaker.jobs.drift_config import DriftConfig
 from tastemaker.jobs.flow_config import FlowConfig
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of, resolve
 from tastemaker.jobs.ray_job_config import RayJobConfig
+from tastemaker.jobs.simulation_config import SimulationConfig
 
 BY_FAMILY = {family: step for step, (family, _) in STEPS.items()}
 SHIPPED = sorted(path.relative_to(PRESETS).with_suffix("") for path in PRESETS.rglob("*.yaml"))
@@ -21,15 +23,17 @@ INVALID = sorted((Path(__file__).parent / "presets" / "invalid").glob("*.yaml"))
 
 @pytest.mark.parametrize("preset", SHIPPED, ids=str)
 def test_shipped_preset_loads(preset: Path) -> None:
-    family, name = preset.parts
-    others = {
+    family, name = preset.parent.as_posix(), preset.name
+    others: dict[str, type[Config]] = {
         "full_stack": FullStackConfig,
         "assistant": GatewayConfig,
         "cluster": ClusterConfig,
         "ray_job": RayJobConfig,
         "flows": FlowConfig,
         "drift": DriftConfig,
+        "simulation": SimulationConfig,
     }
+    others |= {preset_family(family): GatesConfig for family in MODEL_OF}
     config = others.get(family) or config_of(BY_FAMILY[family])
     load_preset(config, family, name)
 
@@ -57,3 +61,15 @@ def test_unknown_step_and_misspelt_key_are_refused() -> None:
         resolve("tiny", "demo", ["train_rooter.steps=1"])
     with pytest.raises(ConfigError, match=r"unknown key 'seeed'; did you mean 'seed'"):
         resolve("tiny", "demo", ["train_encoder.seeed=1"])
+
+
+@pytest.mark.parametrize("family", MODEL_OF)
+@pytest.mark.parametrize("name", ["default", "tiny"])
+def test_every_threshold_says_why_or_what_was_reached(family: str, name: str) -> None:
+    load_gates(family, name)
+    lines = (PRESETS / "gates" / family / f"{name}.yaml").read_text().splitlines()
+    said = False  # a comment above speaks for the lines below it, until the next group
+    for line in lines:
+        said = True if line.strip().startswith("#") else said and line.startswith(" ")
+        if any(letter.isdigit() for letter in line.partition("#")[0].partition(":")[2]):
+            assert said or "#" in line or name == "tiny", f"{family}/{name}: {line}"

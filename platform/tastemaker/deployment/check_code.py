@@ -83,7 +83,7 @@ def preset_faults(configs: Mapping[str, type[Config]]) -> Iterator[Fault]:
         configs: The configuration class that reads each family's presets.
     """
     for file in sorted(PRESETS.rglob("*.yaml")):
-        family = file.parent.name
+        family = file.parent.relative_to(PRESETS).as_posix()
         if family not in configs:
             yield Fault(shown(file), f"preset {family}/{file.stem}", "", "nothing reads its family")
             continue

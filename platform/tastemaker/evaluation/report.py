@@ -22,15 +22,28 @@ th { background: var(--soft) } .n { text-align: right }
 .plot { max-width: 100%; background: #fff; border-radius: 8px }
 .row { display: flex; gap: .4rem; align-items: center; margin: .4rem 0; overflow-x: auto }
 .row span { flex: 0 0 16rem; font-size: .9rem } .row img { height: 84px; border-radius: 6px }
+.verdict { border-left: .5rem solid; border-radius: 8px; padding: .8rem 1.2rem; margin: 1.2rem 0 }
+.verdict b { font-size: 1.3rem } .verdict ul { margin: .5rem 0 0; padding-left: 1.2rem }
+.good { border-color: #1f8a4c; background: #1f8a4c1a } .bad { border-color: #c0362c;
+ background: #c0362c1a }
+.yes { color: #1f8a4c; white-space: nowrap } .no { color: #c0362c; font-weight: 700;
+ white-space: nowrap }
+@media (prefers-color-scheme: dark) { .yes { color: #5fce8d } .no { color: #ff8a80 } }
+pre { background: var(--soft); padding: .8rem 1rem; border-radius: 8px; overflow-x: auto }
 </style></head><body><h1>{{ title }}</h1>
 {% for part in parts %}
 {% if part.kind == "text" %}<p>{{ part.text }}</p>
+{% elif part.kind == "verdict" %}<div class="verdict {{ "good" if part.passed else "bad" }}">
+<b>{{ part.text }}</b>{% if part.points %}<ul>{% for point in part.points %}<li>{{ point }}</li>
+{% endfor %}</ul>{% endif %}</div>
+{% elif part.kind == "command" %}<p>{{ part.caption }}</p><pre><code>{{ part.text }}</code></pre>
 {% elif part.kind == "table" %}<h2 id="p{{ loop.index }}">{{ part.caption }}</h2>
 <div class="wide" role="region" tabindex="0" aria-labelledby="p{{ loop.index }}">
 <table><thead><tr>
 {% for key in part.columns %}<th scope="col"{% if key in part.numbers %} class="n"{% endif %}>
 {{- key }}</th>{% endfor %}</tr></thead><tbody>
-{% for row in part.rows %}<tr>{% for cell in row %}<td{% if cell.number %} class="n"{% endif %}>
+{% for row in part.rows %}<tr>{% for cell in row %}<td{% if cell.kind %} class="{{ cell.kind }}"
+{%- endif %}>
 {{- cell.text }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
 {% elif part.kind == "plot" %}<h2>{{ part.caption }}</h2>
 <img class="plot" alt="{{ part.caption }}" src="data:image/png;base64,{{ part.data }}">
@@ -54,8 +67,24 @@ class Report:
         """Add a paragraph."""
         self.parts.append({"kind": "text", "text": paragraph})
 
+    def verdict(self, passed: bool, text: str, points: Sequence[str] = ()) -> None:
+        """Add what it all comes to, so that it is seen at once.
+
+        Args:
+            passed: Good or bad.
+            text: In a few words.
+            points: What led to it, each a sentence.
+        """
+        self.parts.append(
+            {"kind": "verdict", "passed": passed, "text": text, "points": list(points)}
+        )
+
+    def command(self, caption: str, text: str) -> None:
+        """Add a command to copy."""
+        self.parts.append({"kind": "command", "caption": caption, "text": text})
+
     def table(self, caption: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add a table; floats are shown with three decimals.
+        """Add a table; floats are shown with three decimals, truth values as passed or failed.
 
         Args:
             caption: Its heading.
@@ -64,7 +93,7 @@ class Report:
         keys = list(rows[0]) if rows else []
         cells = [[_cell(row.get(key, "")) for key in keys] for row in rows]
         numbers = (
-            {key for key, cell in zip(keys, cells[0], strict=True) if cell["number"]}
+            {key for key, cell in zip(keys, cells[0], strict=True) if cell["kind"] == "n"}
             if cells
             else set()
         )
@@ -160,9 +189,44 @@ def lines(
     return made
 
 
-def _cell(value: Any) -> dict[str, Any]:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"text": f"{value:.3f}" if isinstance(value, float) else str(value), "number": number}
+def forest(
+    rows: Sequence[tuple[str, float, float, float]],
+    xlabel: str,
+    *,
+    line: float | None = 0.0,
+    marks: Mapping[str, float] | None = None,
+) -> Any:
+    """A forest plot: a point and its interval a row; what lies left of the line stands out.
+
+    Args:
+        rows: Label, value, low, high; the first on top.
+        xlabel: What the values are.
+        line: Where nothing changes; None: there is no such place.
+        marks: A bound by label, drawn as a tick.
+    """
+    made, axes = figure(7.5, 1.0 + 0.32 * len(rows))
+    for place, (label, value, low, high) in enumerate(reversed(rows)):
+        worse = line is not None and high < line
+        better = line is not None and low > line
+        color = "#c0362c" if worse else "#1f8a4c" if better else "#356ae6"
+        axes.plot([low, high], [place, place], color=color, linewidth=2, solid_capstyle="round")
+        axes.plot([value], [place], marker="o", color=color, markersize=6)
+        if marks and label in marks:
+            axes.plot([marks[label]], [place], marker="|", color="#333", markersize=14)
+    if line is not None:
+        axes.axvline(line, color="#888", linewidth=1)
+    axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x", alpha=0.3)
+    return made
+
+
+def _cell(value: Any) -> dict[str, str]:
+    if isinstance(value, bool):
+        return {"text": "✓ passed" if value else "✗ failed", "kind": "yes" if value else "no"}
+    kind = "n" if isinstance(value, int | float) else ""
+    return {"text": f"{value:.3f}" if isinstance(value, float) else str(value), "kind": kind}
 
 
 def _base64(data: bytes) -> str:

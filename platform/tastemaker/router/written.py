@@ -24,7 +24,7 @@ class Written:
 
     Attributes:
         text: Word for word.
-        known_tool: It calls a tool that exists.
+        known_tool: It names no tool that does not exist; what is no call names none.
         fault: What its tool's schema says against it; "" for a valid call.
     """
 
@@ -41,10 +41,10 @@ def read_call(text: str) -> Written:
     except ValueError:
         call = None
     if not isinstance(call, dict) or set(call) != {"name", "arguments"}:
-        return Written(text, False, "no call of the form <tool_call>{name, arguments}</tool_call>")
+        return Written(text, True, "no call of the form <tool_call>{name, arguments}</tool_call>")
     name, arguments = call["name"], call["arguments"]
     if not isinstance(name, str) or not isinstance(arguments, dict):
-        return Written(text, False, "name must be text and arguments an object")
+        return Written(text, True, "name must be text and arguments an object")
     known = any(tool["function"]["name"] == name for tool in tools.TOOLS)
     return Written(text, known, tools.fault(name, arguments))
 
