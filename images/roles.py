@@ -42,7 +42,7 @@ ROLES = {
             "control",
             (
                 "tastemaker.deployment.*",
-                "tastemaker.jobs.deploy",
+                "tastemaker.jobs.promote",
                 "tastemaker.jobs.home_commands",
                 "tastemaker.jobs.pipeline_commands",
                 "tastemaker.jobs.preset_families",
@@ -53,7 +53,7 @@ ROLES = {
             (
                 ("tastemaker",),
                 ("tastemaker", "pipeline"),
-                ("tastemaker", "deploy"),
+                ("tastemaker", "promote"),
                 ("prefect", "worker", "start"),  # the chart's process worker
             ),
         ),

@@ -1,5 +1,6 @@
 """A pipeline as a cluster runs it: the same tasks, with resources, credentials and limits."""
 
+import re
 from functools import wraps
 from typing import Any
 
@@ -11,6 +12,8 @@ from tastemaker.core.config import load_preset, to_settings
 from tastemaker.jobs.cluster_config import HOME_MOUNT, UID, ClusterConfig, StepClass
 from tastemaker.jobs.ray_job_config import ENVIRONMENT, RayJobConfig, in_cluster
 
+GIT_STEPS = frozenset({"gate", "promote"})  # those that read or change what is live
+GIT_SECRET = ("tastemaker-git", {"url": "TASTEMAKER_GIT"})
 RAY_STEPS = frozenset({"precompute_embeddings", "train_router"})  # those that can submit Ray jobs
 
 
@@ -27,7 +30,8 @@ def on_cluster(pipeline: GraphComponent, config: ClusterConfig) -> GraphComponen
     def configured(*args: Any, **kwargs: Any) -> Any:
         made = flow(*args, **kwargs)
         for name, task in Pipeline.get_default_pipeline().tasks.items():
-            _configure(task, name.replace("-", "_"), config)
+            component = re.sub(r"-\d+$", "", name)  # the second gate is named gate-2
+            _configure(task, component.replace("-", "_"), config)
         return made
 
     limits = dsl.PipelineConfig(
@@ -48,6 +52,8 @@ def _configure(task: dsl.PipelineTask, step: str, config: ClusterConfig) -> None
         kubernetes.add_pod_label(task, "kueue.x-k8s.io/queue-name", config.queue)
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "tastemaker")
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", step.replace("_", "-"))
+    if step in GIT_STEPS:
+        kubernetes.use_secret_as_env(task, *GIT_SECRET, optional=True)
     if step in RAY_STEPS and config.ray_job:
         job = in_cluster(load_preset(RayJobConfig, "ray_job", config.ray_job), config)
         task.set_env_variable(ENVIRONMENT, to_settings(job))

@@ -9,17 +9,20 @@ from kfp import dsl
 
 from pipelines.components.build_index import build_index
 from pipelines.components.curate import curate
-from pipelines.components.deploy import deploy
 from pipelines.components.evaluate_encoder import evaluate_encoder
 from pipelines.components.evaluate_router import evaluate_router
 from pipelines.components.evaluate_sequence import evaluate_sequence
+from pipelines.components.gate import gate
 from pipelines.components.make_dialogues import make_dialogues
 from pipelines.components.materialise_features import materialise_features
 from pipelines.components.precompute_embeddings import precompute_embeddings
+from pipelines.components.promote import promote
 from pipelines.components.simulate_users import simulate_users
 from pipelines.components.train_encoder import train_encoder
 from pipelines.components.train_router import train_router
 from pipelines.components.train_sequence import train_sequence
+
+ROLES = {"encoder": "encoder", "index": "retrieval", "sequence": "recommender", "router": "router"}
 
 
 @dsl.pipeline(name="full-stack")
@@ -27,6 +30,7 @@ def full_stack(
     catalog: str = "demo",
     source_digest: str = "",
     environment: str = "local",
+    gates: str = "default",
     curate_settings: str = "",
     simulate_users_settings: str = "",
     train_encoder_settings: str = "",
@@ -43,6 +47,7 @@ def full_stack(
         catalog: demo, fashion, ikea-home or folder:/path.
         source_digest: Digest of what the source holds; empty: not checked.
         environment: Where the models become live.
+        gates: Preset of the thresholds.
         curate_settings: CurateConfig.
         simulate_users_settings: UsersConfig.
         train_encoder_settings: EncoderConfig.
@@ -77,14 +82,31 @@ def full_stack(
         settings=make_dialogues_settings,
     )
     router = train_router(dialogues=dialogues.output, settings=train_router_settings)
-    live = deploy(
+    made = {
+        "encoder": evaluate_encoder(dataset=embedded.output, encoder=encoder.output).output,
+        "index": index.output,
+        "sequence": evaluate_sequence(dataset=embedded.output, sequence=sequence.output).output,
+        "router": evaluate_router(dialogues=dialogues.output, router=router.output).output,
+    }
+    evidence = {}
+    for role, model in ROLES.items():
+        judged = gate(
+            model=model,
+            bundle=made[role],
+            dataset=embedded.output,
+            environment=environment,
+            preset=gates,
+            **made,
+        )
+        judged.set_display_name(f"gate-{model}")
+        judged.set_caching_options(False)  # it compares with what is live
+        evidence[f"{role}_evidence"] = judged.output
+    live = promote(
         dataset=embedded.output,
-        encoder=evaluate_encoder(dataset=embedded.output, encoder=encoder.output).output,
-        index=index.output,
-        sequence=evaluate_sequence(dataset=embedded.output, sequence=sequence.output).output,
         features=features.output,
-        router=evaluate_router(dialogues=dialogues.output, router=router.output).output,
         environment=environment,
         features_settings=materialise_features_settings,
+        **made,
+        **evidence,
     )
-    live.set_caching_options(False)  # it sets a pointer: another run may have moved it since
+    live.set_caching_options(False)  # it moves a branch: another run may have moved it since

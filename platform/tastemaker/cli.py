@@ -13,7 +13,15 @@ import typer
 from tastemaker.assistant import key_commands
 from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
-from tastemaker.jobs import home_commands, pipeline_commands
+from tastemaker.jobs import (
+    canary_commands,
+    home_commands,
+    lineage_commands,
+    pipeline_commands,
+    promotion_commands,
+    simulation_commands,
+)
+from tastemaker.serving import flow_commands
 
 app = typer.Typer(
     help="Visual discovery on models you own. Everything lives in TASTEMAKER_HOME "
@@ -25,6 +33,11 @@ app = typer.Typer(
 app.add_typer(pipeline_commands.app, name="pipeline")
 app.add_typer(key_commands.app, name="key")
 app.add_typer(home_commands.app, name="home")
+app.add_typer(flow_commands.app, name="flows")
+promotion_commands.add_to(app)
+canary_commands.add_to(app)
+lineage_commands.add_to(app)
+simulation_commands.add_to(app)
 
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
@@ -156,7 +169,7 @@ def _add_steps() -> None:
     names = ["curate", "simulate_users", "train_encoder", "precompute_embeddings", "build_index"]
     names += ["train_sequence", "materialise_features", "make_dialogues", "train_router"]
     names += ["collect_events", "make_training_set"]
-    names += ["evaluate_encoder", "evaluate_sequence", "evaluate_router", "deploy"]
+    names += ["evaluate_encoder", "evaluate_sequence", "evaluate_router"]
     for name in names:
         _add_step(name, getattr(steps, name))
 

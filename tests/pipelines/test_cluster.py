@@ -98,15 +98,17 @@ def test_every_container_is_bounded_and_unprivileged(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_each_preset_places_every_step_and_caches_all_but_deploy(preset: str) -> None:
+def test_each_preset_places_every_step_and_caches_what_is_made(preset: str) -> None:
     placed = load_preset(ClusterConfig, "cluster", preset)
     assert set(placed.steps) <= {
         *STEPS,
         *(f"evaluate_{m}" for m in ("encoder", "sequence", "router")),
+        "gate",
     }
     assert {step for step in STEPS if step not in placed.steps} == set()
     for name, task in documents(preset)[0]["root"]["dag"]["tasks"].items():
-        assert task["cachingOptions"].get("enableCache", False) is (name != "deploy"), name
+        cached = name != "promote" and not name.startswith("gate")
+        assert task["cachingOptions"].get("enableCache", False) is cached, name
 
 
 @pytest.mark.parametrize("preset", PRESETS)

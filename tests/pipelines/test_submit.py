@@ -65,7 +65,7 @@ def test_a_run_carries_both_documents_and_its_parameters(api: KfpServer) -> None
     assert body["runtime_config"]["parameters"]["catalog"] == "demo"
     tasks = body["pipeline_spec"]["pipeline_spec"]["root"]["dag"]["tasks"]
     assert tasks["curate"]["cachingOptions"] == {"enableCache": True}
-    assert not tasks["deploy"]["cachingOptions"].get("enableCache")
+    assert not tasks["promote"]["cachingOptions"].get("enableCache")
     assert [e["display_name"] for e in api.experiments] == ["tastemaker"]
     run_once(api)
     assert len(api.experiments) == 1

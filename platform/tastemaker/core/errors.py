@@ -37,3 +37,11 @@ class ServiceError(TastemakerError, RuntimeError):
 
 class EvidenceError(TastemakerError, ValueError):
     """Evidence that cannot be believed: edited, signed by nobody known, too old, malformed."""
+
+
+class PromotionError(TastemakerError, ValueError):
+    """A promotion or a rollback that a rule refuses."""
+
+
+class GitError(TastemakerError, RuntimeError):
+    """Git, or the repository that it talks to, refused or did not answer."""

@@ -11,7 +11,7 @@ from tastemaker.deployment.faults import Fault
 from tastemaker.deployment.model_files import Environment, ModelFile, common, read_model
 from tastemaker.deployment.root import find
 from tastemaker.deployment.schemas import Schemas
-from tastemaker.promotion.environment import MODELS, PINS
+from tastemaker.promotion.model_file import MODELS, PINS
 
 LOCAL = "local"
 EXAMPLE = "0" * 16  # of a model that is not live yet: the files below its promoted one still count

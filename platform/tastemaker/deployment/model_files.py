@@ -5,9 +5,9 @@ manifests/models/base/<model>.yaml      common to every environment
 manifests/models/<env>/all.yaml         common to the environment's models
 .../models/<env>/<model>.yaml           the promoted file: bundle, dataset, space, canary
 
-The promoted file of a laptop lies in its home (or in TASTEMAKER_MANIFESTS), that of a cluster in
-the repository. A cluster and a laptop render the same chart from the same files, so whatever
-one refuses the other refuses too, in the same words.
+The promoted file is read from the checkout of the promotion repository (or the folder
+TASTEMAKER_MANIFESTS), else from this repository. A cluster and a laptop render the same chart from
+the same files, so whatever one refuses the other refuses too, in the same words.
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,11 @@ from tastemaker.deployment import charts
 from tastemaker.deployment.root import find
 from tastemaker.deployment.yaml_files import read_values
 from tastemaker.promotion.bundle import load_bundle
-from tastemaker.promotion.environment import MODELS, file_name, read_file
+from tastemaker.promotion.environment import file_name, read_file
+from tastemaker.promotion.model_file import FAMILIES, MODELS
 
 CHART = "helm/model"
 NAMESPACE = "tastemaker-models"
-FAMILIES = {
-    "encoder": "encoder",
-    "retrieval": "index",
-    "recommender": "sequence",
-    "router": "router",
-}
 
 
 @dataclass(frozen=True)
@@ -201,7 +196,7 @@ def common(home: Home, environment: str, model: str) -> list[charts.Source]:
 
 
 def _promoted(home: Home, environment: str, model: str) -> tuple[str, str | None]:
-    """The promoted file: the home's (or TASTEMAKER_MANIFESTS'), else the repository's."""
+    """The promoted file: the checkout's (or TASTEMAKER_MANIFESTS'), else this repository's."""
     name, text = file_name(home, environment, model), read_file(home, environment, model)
     if text is None:
         try:

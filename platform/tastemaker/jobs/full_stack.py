@@ -43,6 +43,7 @@ class FullStackConfig(Config):
 
     catalog: str = "demo"  # demo, fashion, ikea-home or folder:/path
     steps: dict[str, str] = Field(default_factory=dict)  # step: preset; others take `default`
+    gates: str = "default"  # preset of each family's thresholds
 
 
 def config_of(step: str) -> type[Config]:
@@ -70,7 +71,7 @@ def resolve(
             digest is known, and the others' is left empty: not checked.
 
     Returns:
-        catalog, source_digest and `<step>_settings` as canonical JSON.
+        catalog, source_digest, gates and `<step>_settings` as canonical JSON.
 
     Raises:
         ConfigError: Unknown preset, step or key.
@@ -102,7 +103,7 @@ def resolve(
     curate = configs["curate"]
     assert isinstance(curate, CurateConfig)
     digest = source_digest(catalog, curate) if here or catalog == "demo" else ""
-    return {"catalog": catalog, "source_digest": digest, **arguments}
+    return {"catalog": catalog, "source_digest": digest, "gates": chosen.gates, **arguments}
 
 
 def run(home: Home, arguments: dict[str, str], *, pipeline: Path, use_cache: bool = True) -> None:

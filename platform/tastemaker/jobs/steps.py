@@ -7,7 +7,7 @@ user can mend ends the process with one line, `error: ...`, and exit code 2.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
@@ -15,31 +15,36 @@ from tastemaker.core.config import from_settings
 from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
+from tastemaker.jobs import step_records
 
 P = ParamSpec("P")
 
 
-def _step(work: Callable[P, str]) -> Callable[P, str]:
+def step(work: Callable[P, str]) -> Callable[P, str]:
+    """A job as a step: ends with its owner, leaves nothing half-written, one line on a fault."""
+
     @wraps(work)
     def run(*args: P.args, **kwargs: P.kwargs) -> str:
         end_with_owner()
         home = Home.open()
         home.sweep()
-        start = time.monotonic()
+        start, used_s = time.monotonic(), step_records.cpu_s()
         try:
             home.require_space()
             digest = work(*args, **kwargs)
         except TastemakerError as error:
             sys.stderr.write(f"error: {error}\n")
             raise SystemExit(2) from None
-        seconds = time.monotonic() - start
+        seconds, used_s = time.monotonic() - start, step_records.cpu_s() - used_s
+        call = (args, kwargs)
+        step_records.record_call(home, work, call, digest, seconds=seconds, cpu_seconds=used_s)
         sys.stderr.write(f"{work.__name__}: {digest} in {seconds:.0f} s\n")
         return digest
 
     return run
 
 
-@_step
+@step
 def curate(catalog: str, source_digest: str, settings: str = "") -> str:
     """Source to dataset version; `source_digest` is what the pipeline's cache sees of the source.
 
@@ -61,7 +66,7 @@ def curate(catalog: str, source_digest: str, settings: str = "") -> str:
     return job.run(Home.open(), catalog, config)
 
 
-@_step
+@step
 def simulate_users(dataset: str, settings: str = "") -> str:
     """Dataset version to one with events."""
     import tastemaker.jobs.simulate_users as job
@@ -71,7 +76,7 @@ def simulate_users(dataset: str, settings: str = "") -> str:
     return job.run(Home.open(), dataset, config)
 
 
-@_step
+@step
 def train_encoder(dataset: str, settings: str = "") -> str:
     """Dataset version to encoder bundle."""
     import tastemaker.jobs.train_encoder as job
@@ -81,7 +86,7 @@ def train_encoder(dataset: str, settings: str = "") -> str:
     return job.run(Home.open(), dataset, config)
 
 
-@_step
+@step
 def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str:
     """Dataset version to one with a vector column in the encoder's space."""
     import tastemaker.jobs.precompute_embeddings as job
@@ -91,7 +96,7 @@ def precompute_embeddings(dataset: str, encoder: str, settings: str = "") -> str
     return job.run(Home.open(), dataset, encoder, config)
 
 
-@_step
+@step
 def build_index(dataset: str, encoder: str, settings: str = "") -> str:
     """Embedded dataset version to index bundle."""
     import tastemaker.jobs.build_index as job
@@ -101,7 +106,7 @@ def build_index(dataset: str, encoder: str, settings: str = "") -> str:
     return job.run(Home.open(), dataset, encoder, config)
 
 
-@_step
+@step
 def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
     """Embedded dataset version with events to sequence bundle."""
     import tastemaker.jobs.train_sequence as job
@@ -111,7 +116,7 @@ def train_sequence(dataset: str, encoder: str, settings: str = "") -> str:
     return job.run(Home.open(), dataset, encoder, config)
 
 
-@_step
+@step
 def materialise_features(dataset: str, sequence: str, settings: str = "") -> str:
     """Events and user model to features that are live in the online store."""
     import tastemaker.jobs.materialise_features as job
@@ -122,7 +127,7 @@ def materialise_features(dataset: str, sequence: str, settings: str = "") -> str
     return job.run(home, dataset, sequence, open_database(home.database()), config)
 
 
-@_step
+@step
 def collect_events(dataset: str) -> str:
     """What happened at the assistant, added to a dataset version; forgotten users leave it."""
     import tastemaker.jobs.collect_events as job
@@ -132,7 +137,7 @@ def collect_events(dataset: str) -> str:
     return job.run(home, dataset, open_database(home.database()))
 
 
-@_step
+@step
 def make_training_set(kind: str, settings: str = "") -> str:
     """Point-in-time training set of kind `next_item` or `ranker`, from the live features."""
     import tastemaker.jobs.make_training_set as job
@@ -146,7 +151,7 @@ def make_training_set(kind: str, settings: str = "") -> str:
     return job.run(home, chosen, open_database(home.database()), config)
 
 
-@_step
+@step
 def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = "") -> str:
     """Catalogue, boards and users to the router's dialogues."""
     import tastemaker.jobs.make_dialogues as job
@@ -156,7 +161,7 @@ def make_dialogues(dataset: str, encoder: str, sequence: str, settings: str = ""
     return job.run(Home.open(), dataset, encoder, sequence, config)
 
 
-@_step
+@step
 def train_router(dialogues: str, settings: str = "") -> str:
     """Dialogues to router bundle."""
     import tastemaker.jobs.train_router as job
@@ -166,7 +171,7 @@ def train_router(dialogues: str, settings: str = "") -> str:
     return job.run(Home.open(), dialogues, config)
 
 
-@_step
+@step
 def evaluate_encoder(dataset: str, encoder: str) -> str:
     """Evaluate and register an encoder; returns its digest, now with a report."""
     import tastemaker.jobs.evaluate_encoder as job
@@ -175,7 +180,7 @@ def evaluate_encoder(dataset: str, encoder: str) -> str:
     return encoder
 
 
-@_step
+@step
 def evaluate_sequence(dataset: str, sequence: str) -> str:
     """Evaluate and register a sequence model; returns its digest, now with a report."""
     import tastemaker.jobs.evaluate_sequence as job
@@ -184,7 +189,7 @@ def evaluate_sequence(dataset: str, sequence: str) -> str:
     return sequence
 
 
-@_step
+@step
 def evaluate_router(dialogues: str, router: str) -> str:
     """Evaluate and register a router; returns its digest, now with a report."""
     import tastemaker.jobs.evaluate_router as job
@@ -193,22 +198,50 @@ def evaluate_router(dialogues: str, router: str) -> str:
     return router
 
 
-@_step
-def deploy(
+@step
+def gate(
+    model: str,
+    bundle: str,
+    dataset: str,
+    environment: str = "local",
+    preset: str = "default",
+    encoder: str = "",
+    index: str = "",
+    sequence: str = "",
+    router: str = "",
+) -> str:
+    """Judge a bundle, beside those that are promoted with it; returns its signed evidence."""
+    import tastemaker.jobs.gate as job
+    from tastemaker.evaluation.gate_config import load_gates
+    from tastemaker.promotion import checkout
+    from tastemaker.promotion.model_file import FAMILIES
+
+    home = Home.open()
+    checkout.update(home)  # it is compared with what is live now
+    if model not in FAMILIES:
+        raise ConfigError(f"model={model!r}: one of {', '.join(FAMILIES)}")
+    beside = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
+    config = load_gates(FAMILIES[model], preset)
+    return job.run(home, model, bundle, dataset, environment, config=config, beside=beside)
+
+
+@step
+def promote(
     dataset: str,
     encoder: str,
     index: str,
     sequence: str,
     features: str,
     router: str,
+    evidence: Sequence[str],
     environment: str = "local",
     features_settings: str = "",
 ) -> str:
-    """Make evaluated bundles live in an environment; `features` are live too."""
-    import tastemaker.jobs.deploy as job
+    """Make judged bundles live in an environment by one commit; `features` are live too."""
+    import tastemaker.jobs.promote as job
 
     home = Home.open()
-    digest = job.run(home, dataset, encoder, index, sequence, router, environment)
+    digest = job.run(home, dataset, encoder, index, sequence, router, evidence, environment)
     if not _features_are_live(home, features):
         materialise_features(dataset, sequence, features_settings)
     return digest

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tastemaker.core.errors import ServiceError
+from tastemaker.core.errors import GitError, ServiceError
 from tastemaker.core.home import Home
+from tastemaker.promotion import checkout, repository
 from tastemaker.serving import processes, state
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.model_services import ports, services
@@ -49,6 +50,7 @@ def up(
         ServiceError: A port is taken, or a server did not start; then nothing is left running. Or
             a new version did not become ready; then what ran goes on.
     """
+    _look_at_repository(home)
     services(home, environment, port, settings)  # refused here, before anything is touched
     if not background:
         _say(f"the assistant will be at http://127.0.0.1:{port}; Ctrl-C stops it")
@@ -104,6 +106,17 @@ def status(home: Home, *, as_json: bool = False) -> str:
     if as_json:
         return json.dumps({"running": running, **content}, indent=1)
     return state.table(content) if running else "not running"
+
+
+def _look_at_repository(home: Home) -> None:
+    """Bring the checkout up to date; where the repository does not answer, an older one counts."""
+    try:
+        if repository.is_there(home):
+            checkout.update(home)
+    except GitError as error:
+        if checkout.current(home) is None:
+            raise
+        _say(f"the repository does not answer, so what was live last is: {error}")
 
 
 def _serves_alike(found: dict[str, Any], asked: Asked) -> bool:

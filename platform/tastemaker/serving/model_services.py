@@ -8,6 +8,7 @@ python -m tastemaker.serving.model_services --home .tastemaker     (prints them 
 
 import argparse
 import json
+import os
 import re
 import sys
 from contextlib import suppress
@@ -17,8 +18,10 @@ from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.deployment.model_files import ModelFile, load_environment
 from tastemaker.deployment.root import find
+from tastemaker.promotion import checkout
 from tastemaker.promotion.bundle import load_bundle
-from tastemaker.promotion.environment import MODELS, read_file
+from tastemaker.promotion.environment import read_file
+from tastemaker.promotion.model_file import MODELS
 from tastemaker.serving import containers
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.gateway_service import gateway
@@ -72,6 +75,7 @@ def _service(home: Home, model: ModelFile, one: containers.Rendered, port: int) 
         space=model.space,
         weight=one.weight,
         canary=one.canary,
+        liveness=containers.liveness(one.container),
     )
 
 
@@ -100,6 +104,8 @@ def main() -> None:
     home = Home.open(parser.parse_args().home)
     asked = Asked.read(home)
     try:
+        if found := checkout.read(home):  # all files of one commit, whatever is switched meanwhile
+            os.environ[checkout.MANIFESTS] = str(found.folder)
         found = services(home, asked.environment, asked.port, asked.settings)
     except TastemakerError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -1,8 +1,8 @@
 """Makes what runs equal to what is wanted, again and again.
 
-It looks at the model files every second. What they ask for is started beside what runs, and takes
-over when it is ready; where it does not become ready, what runs goes on and the state says
-`rolled back`.
+It follows the promotion repository, and looks at the model files every second. What they ask for is
+started beside what runs, and takes over when it is ready; where it does not become ready, what runs
+goes on and the state says `rolled back`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from tastemaker.serving import processes, state
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.changes import Change, Shape, changes, shape
 from tastemaker.serving.fleet import Fleet
+from tastemaker.serving.followed import Followed
 from tastemaker.serving.services import Service, variables_digest
 from tastemaker.serving.slots import NotReady
 from tastemaker.serving.wanted import fingerprint, read
@@ -42,6 +43,7 @@ class Reconciler:
         self.phase, self.outcome, self.handled, self.failed_log = "starting", "", "", ""
         self.started = time.time()
         self._refused: dict[str, tuple[Shape, str]] = {}  # by name, with the reason
+        self.followed = Followed(home, tell)
         self._stopping, self._woken = asyncio.Event(), asyncio.Event()
         self._written = ""
 
@@ -61,6 +63,7 @@ class Reconciler:
             TastemakerError: Nothing can be served, or a server did not start; all are stopped.
         """
         writer = asyncio.ensure_future(self._keep_state())
+        follower = asyncio.ensure_future(self._follow_repository(asked))
         seen = await asyncio.to_thread(fingerprint, self.home)
         try:
             await self._begin(asked)
@@ -70,11 +73,16 @@ class Reconciler:
             self.phase = "failed"
             raise
         finally:
+            await _end(follower)
             await self.fleet.stop(STOP_DRAIN_S)
             await _end(writer)
             self.write_state()
             if self.phase != "failed":
                 state.forget(self.home)
+
+    async def _follow_repository(self, asked: Asked) -> None:
+        if asked.services is None:
+            await self.followed.keep()
 
     async def _begin(self, asked: Asked) -> None:
         wanted = await read(self.home, asked)
@@ -177,6 +185,7 @@ class Reconciler:
             "started": self.started,
             "state": self.phase,
             "outcome": self.outcome,
+            "repository": self.followed.summary() if self.followed.name else "",
             "handled": self.handled,
             "failed_log": self.failed_log,
             "ports": fleet.ports,

@@ -110,6 +110,8 @@ def table(content: dict[str, Any]) -> str:
     widths = [max(len(cells[i]) for cells in rows) for i in range(len(_COLUMNS))]
     lines = [_aligned(cells, widths) for cells in rows]
     lines.append(f"reconciler pid {content['pid']}, since {_time(content['started'])}")
+    if content.get("repository"):
+        lines.append(content["repository"])
     if content["outcome"]:
         lines.append(content["outcome"])
     return "\n".join(lines)

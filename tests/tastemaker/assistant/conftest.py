@@ -30,8 +30,9 @@ from tastemaker.data.dataset import Dataset, write_table
 from tastemaker.data.demo_catalogue import CATEGORIES, DemoConfig, open_demo
 from tastemaker.data.demo_render import COLORS
 from tastemaker.data.records import EVENTS, ITEMS
-from tastemaker.promotion.environment import Live, set_live
+from tastemaker.promotion.model_file import Live
 from tests.tastemaker.assistant.wires import Wired
+from tests.tastemaker.promotion.shop import write_live
 
 SPACE = "0123456789abcdef"
 WORDS = sorted({*COLORS, *CATEGORIES, "oak", "metal", "glass", "wool", "ceramic", "velvet"})
@@ -191,8 +192,8 @@ def make_catalogue(home: Home, num_items: int = 80) -> Catalogue:
         "events": write_table(home, "events", pa.Table.from_pylist(events, schema=EVENTS)),
     }
     digest = Dataset(home, "demo", tables, spaces={f"embedding_{SPACE}": SPACE}).save()
-    set_live(home, "local", "encoder", Live(SPACE, digest))
-    set_live(home, "local", "retrieval", Live("f" * 16, digest))
+    write_live(home, "local", "encoder", Live(SPACE, digest))
+    write_live(home, "local", "retrieval", Live("f" * 16, digest))
     return Catalogue.live(home, "local")
 
 

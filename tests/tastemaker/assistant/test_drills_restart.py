@@ -25,13 +25,14 @@ from tastemaker.features.config import FeatureConfig
 from tastemaker.features.item_facts import read_item_facts
 from tastemaker.jobs import materialise_features
 from tastemaker.promotion.bundle import Card, write_bundle
-from tastemaker.promotion.environment import Live, set_live
+from tastemaker.promotion.model_file import Live
 from tastemaker.sequence.config import SequenceConfig
 from tastemaker.sequence.model import SequenceModel
 from tastemaker.sequence.recommender import Recommender, save_sequence
 from tests.tastemaker.assistant.conftest import SPACE, Servers, make_catalogue, serving
 from tests.tastemaker.assistant.drill_site import Site, site_of, until
 from tests.tastemaker.features.conftest import RedisServer, redis
+from tests.tastemaker.promotion.shop import write_live
 
 __all__ = ["redis"]  # a fixture
 
@@ -56,7 +57,7 @@ def materialised(home: Home, features: FeatureConfig) -> Servers:
     """A home whose features are live, with the model servers of its catalogue."""
     catalogue = make_catalogue(home)
     sequence = sequence_of(home, catalogue)
-    set_live(home, "local", "recommender", Live(sequence, catalogue.dataset.digest))
+    write_live(home, "local", "recommender", Live(sequence, catalogue.dataset.digest))
     engine = open_database(home.database())
     materialise_features.run(home, catalogue.dataset.digest, sequence, engine, features)
     engine.dispose()
@@ -203,7 +204,7 @@ def test_a_gateway_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     home = Home(tmp_path)
     catalogue = make_catalogue(home)
     sequence = sequence_of(home, catalogue)
-    set_live(home, "local", "recommender", Live(sequence, catalogue.dataset.digest))
+    write_live(home, "local", "recommender", Live(sequence, catalogue.dataset.digest))
     servers = Servers(catalogue)
     saved = [item.item_id for item in catalogue.items[20:24]]
 

@@ -8,7 +8,9 @@ import pytest
 
 from tastemaker.core.home import Home
 from tastemaker.promotion.bundle import Card, write_bundle
-from tastemaker.promotion.environment import Live, set_live, switch
+from tastemaker.promotion.environment import file_name
+from tastemaker.promotion.model_file import Live
+from tests.tastemaker.promotion.shop import write_live
 
 CHECKOUT = Path(__file__).parents[3]
 DATASET = "d" * 16
@@ -32,11 +34,11 @@ class Served:
 
     def promote(self, model: str, bundle: str, *, dataset: str = DATASET, space: str = "") -> None:
         """Make a bundle live."""
-        set_live(self.home, "local", model, Live(bundle, dataset, space or self.space))
+        write_live(self.home, "local", model, Live(bundle, dataset, space or self.space))
 
     def file(self, model: str) -> Path:
         """A model's promoted file."""
-        return self.home.path("manifests", "models", "local", f"{model}.yaml")
+        return Path(file_name(self.home, "local", model))
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
     found.space = found.make("encoder")
     found.bundles = {"encoder": found.space}
     found.bundles |= {model: found.make(family, found.space) for model, family in FAMILIES.items()}
-    live = {model: Live(one, DATASET, found.space) for model, one in found.bundles.items()}
-    switch(found.home, "local", live)
+    for model, one in found.bundles.items():
+        write_live(found.home, "local", model, Live(one, DATASET, found.space))
     return found
 
 

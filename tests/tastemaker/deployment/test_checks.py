@@ -192,7 +192,8 @@ def test_mistakes_in_the_repositorys_environments(
 def test_an_empty_home_is_a_note_and_the_files_below_are_still_checked(
     served: Served, checkout: Path, schemas: Schemas
 ) -> None:
-    shutil.rmtree(served.home.root / "manifests")
+    for name in ("git", "checkout"):
+        shutil.rmtree(served.home.root / name)
     report = check_models.check_environment(served.home, "local", schemas)
     assert report.faults == []
     assert "local/router: nothing is live in" in "\n".join(report.notes)

@@ -116,7 +116,7 @@ def test_manifests_of_another_folder(
     folder = tmp_path / "elsewhere"
     monkeypatch.setenv("TASTEMAKER_MANIFESTS", str(folder))
     (folder / "models").mkdir(parents=True)
-    home = served.home.root / "manifests" / "models" / "local"
+    home = served.home.root / "checkout" / "current" / "models" / "local"
     home.rename(folder / "models" / "local")
     (folder / "models" / "local" / "all.yaml").write_text(
         "image: { tag: 9.9.9 }\nrouter: { tls: { enabled: false } }\n"

@@ -16,8 +16,9 @@ from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, load_dataset, open_table, write_table
 from tastemaker.jobs.copy_home import HomeCopy
 from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
-from tastemaker.promotion.environment import Live, set_live
+from tastemaker.promotion.model_file import Live
 from tests.tastemaker.core.s3_server import Server, conditional, rclone
+from tests.tastemaker.promotion.shop import write_live
 
 ROWS = pa.table({"item_id": ["b", "a", "c"], "n": [1, 2, 3]})
 
@@ -107,7 +108,7 @@ def test_an_environment_is_what_is_live_there(made: Made, tmp_path: Path) -> Non
     with pytest.raises(NotFound, match="nothing is live in environment 'staging'"):
         HomeCopy(source, target, told.append).environment("staging")
     live = Live(bundle=made.index, dataset=made.embedded, space=made.encoder)
-    set_live(source, "staging", "retrieval", live)
+    write_live(source, "staging", "retrieval", live)
     HomeCopy(source, target, told.append).environment("staging")
     assert_equal(made, target)
     assert "no router is live in staging" in told

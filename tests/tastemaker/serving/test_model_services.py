@@ -13,12 +13,14 @@ import yaml
 from tastemaker.core.errors import ConfigError, NotFound, ServiceError, SpaceMismatch
 from tastemaker.core.home import Home
 from tastemaker.promotion.bundle import Card, write_bundle
-from tastemaker.promotion.environment import Live, read_file, set_live, write_file
+from tastemaker.promotion.environment import read_file
+from tastemaker.promotion.model_file import Live
 from tastemaker.serving.asked import Asked
 from tastemaker.serving.containers import llm_python
 from tastemaker.serving.model_services import services
 from tastemaker.serving.services import PORT, Service, base_environment, from_json, url_of
 from tastemaker.serving.wanted import fingerprint
+from tests.tastemaker.promotion.shop import write_file, write_live
 
 FAMILIES = {"retrieval": "index", "recommender": "sequence", "router": "router"}
 DATASET = "d" * 16
@@ -32,10 +34,10 @@ def bundle(home: Home, family: str, reads: tuple[str, ...] = (), salt: str = "")
 def go_live(home: Home, salt: str = "") -> str:
     """A whole set of one space; gives the space."""
     encoder = bundle(home, "encoder", salt=salt)
-    set_live(home, "local", "encoder", Live(encoder, DATASET, encoder))
+    write_live(home, "local", "encoder", Live(encoder, DATASET, encoder))
     for model, family in FAMILIES.items():
         digest = bundle(home, family, (encoder,), salt)
-        set_live(home, "local", model, Live(digest, DATASET, encoder))
+        write_live(home, "local", model, Live(digest, DATASET, encoder))
     return encoder
 
 
@@ -103,7 +105,7 @@ def test_equal_files_give_equal_services_and_another_bundle_another_version(home
     before = found(home)
     assert found(home) == before
     other = bundle(home, "router", (before["encoder"].bundle,), salt="other")
-    set_live(home, "local", "router", Live(other, DATASET, before["encoder"].bundle))
+    write_live(home, "local", "router", Live(other, DATASET, before["encoder"].bundle))
     after = found(home)
     assert [key for key in after if after[key].version != before[key].version] == ["router"]
 
@@ -141,14 +143,14 @@ def test_a_canary_is_a_second_version_with_its_share(home: Home) -> None:
 def test_a_model_of_another_space_is_refused_before_anything_starts(home: Home, model: str) -> None:
     space = "0123456789abcdef"
     other = bundle(home, FAMILIES[model], (space,))
-    set_live(home, "local", model, Live(other, DATASET, space))
+    write_live(home, "local", model, Live(other, DATASET, space))
     with pytest.raises(SpaceMismatch, match=rf"{model}\.yaml: space: .*{space}"):
         services(home, "local", 9000)
 
 
 def test_a_bundle_of_another_family_is_refused(home: Home) -> None:
     live = found(home)["encoder"].bundle
-    set_live(home, "local", "recommender", Live(live, DATASET, live))
+    write_live(home, "local", "recommender", Live(live, DATASET, live))
     with pytest.raises(NotFound, match="is of family 'encoder', not 'sequence'"):
         services(home, "local", 9000)
 

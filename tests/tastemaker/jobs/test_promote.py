@@ -1,4 +1,4 @@
-"""deploy: what it refuses leaves every file as it was."""
+"""The promote step: a set in one commit; what it refuses leaves the repository as it was."""
 
 from pathlib import Path
 
@@ -6,12 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tastemaker.core.errors import NotFound, SpaceMismatch
+from tastemaker.core.errors import EvidenceError, NotFound, SpaceMismatch
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, write_table
-from tastemaker.jobs import deploy
+from tastemaker.jobs import promote
 from tastemaker.promotion.bundle import Card, write_bundle
-from tastemaker.promotion.environment import MODELS, get_live
+from tastemaker.promotion.environment import get_live
+from tastemaker.promotion.model_file import MODELS, Live
+from tastemaker.promotion.repository import open_repository
+from tests.tastemaker.promotion.shop import signed
 
 
 def bundle(home: Home, family: str, *, reads: str = "", seed: int = 0, **parents: str) -> str:
@@ -22,11 +25,7 @@ def bundle(home: Home, family: str, *, reads: str = "", seed: int = 0, **parents
         reads=(reads,) if reads else (),
         writes_space=family == "encoder",
     )
-    made = write_bundle(home, card, lambda folder: None)
-    evaluation = home.path("evaluations", made.digest, "metrics.json")
-    evaluation.parent.mkdir(exist_ok=True)
-    evaluation.write_text("{}")
-    return made.digest
+    return write_bundle(home, card, lambda folder: None).digest
 
 
 def chain(home: Home, seed: int = 0) -> dict[str, str]:
@@ -45,39 +44,43 @@ def chain(home: Home, seed: int = 0) -> dict[str, str]:
     }
 
 
-def files(home: Home) -> dict[str, str]:
-    return {
-        str(path): path.read_text()
-        for path in home.root.rglob("manifests/models/*/*.yaml")
-        if path.is_file()
-    }
+ROLES = {"encoder": "encoder", "retrieval": "index", "recommender": "sequence", "router": "router"}
+
+
+def proven(home: Home, made: dict[str, str], before: dict[str, str] | None = None) -> list[str]:
+    """Evidence of each model of a chain."""
+    lines = []
+    for model, role in ROLES.items():
+        live = Live(made[role], made["dataset"], made["encoder"])
+        lines.append(signed(home, model, live, (before or {}).get(role, "")))
+    return lines
+
+
+def head(home: Home) -> str:
+    return open_repository(home).fetch()
 
 
 def test_the_four_models_become_live(tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     made = chain(home)
-    digest = deploy.run(home, **made)
+    digest = promote.run(home, **made, evidence=proven(home, made))
     live = {model: get_live(home, "local", model) for model in MODELS}
     assert {one.dataset for one in live.values()} == {made["dataset"]}
     assert {one.space for one in live.values()} == {made["encoder"]}
-    assert [live[model].bundle for model in MODELS] == [
-        made[role] for role in ("encoder", "index", "sequence", "router")
-    ]
-    assert deploy.run(home, **made) == digest
-    assert deploy.run(home, **made, environment="staging") != digest
+    assert [live[model].bundle for model in MODELS] == [made[role] for role in ROLES.values()]
+    before = head(home)
+    assert promote.run(home, **made, evidence=[]) == digest
+    assert head(home) == before
 
 
 @pytest.mark.parametrize("role", ["index", "sequence", "router"])
 def test_another_space_is_refused_with_both_digests(role: str, tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     made, other = chain(home), chain(home, seed=1)
-    deploy.run(home, **made)
-    before = files(home)
     with pytest.raises(SpaceMismatch) as caught:
-        deploy.run(home, **{**made, role: other[role]})
+        promote.run(home, **{**made, role: other[role]}, evidence=[])
     assert made["encoder"] in str(caught.value)
     assert other["encoder"] in str(caught.value)
-    assert files(home) == before
 
 
 def test_a_router_of_another_user_model_is_refused(tmp_path: Path) -> None:
@@ -85,31 +88,30 @@ def test_a_router_of_another_user_model_is_refused(tmp_path: Path) -> None:
     made = chain(home)
     again = bundle(home, "sequence", reads=made["encoder"], seed=2)
     with pytest.raises(SpaceMismatch, match=f"{made['sequence']}.*{again}"):
-        deploy.run(home, **{**made, "sequence": again})
-    assert files(home) == {}
+        promote.run(home, **{**made, "sequence": again}, evidence=[])
 
 
-def test_what_was_not_evaluated_or_not_embedded_is_refused(tmp_path: Path) -> None:
+def test_what_was_not_judged_or_not_embedded_is_refused(tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     made, other = chain(home), chain(home, seed=1)
     with pytest.raises(NotFound, match="no vectors of embedding space"):
-        deploy.run(home, **{**made, "dataset": other["dataset"]})
+        promote.run(home, **{**made, "dataset": other["dataset"]}, evidence=[])
     with pytest.raises(NotFound, match="family 'sequence', not 'index'"):
-        deploy.run(home, **{**made, "index": made["sequence"]})
-    home.path("evaluations", made["router"], "metrics.json").unlink()
-    with pytest.raises(NotFound, match=rf"{made['router']} has no evaluation"):
-        deploy.run(home, **made)
-    assert files(home) == {}
+        promote.run(home, **{**made, "index": made["sequence"]}, evidence=[])
+    evidence = proven(home, made)
+    before = head(home)
+    with pytest.raises(EvidenceError, match=f"{made['router']} to local: .*no evidence of it"):
+        promote.run(home, **made, evidence=evidence[:3])
+    assert head(home) == before
+    with pytest.raises(NotFound, match="no retrieval is live"):
+        get_live(home, "local", "retrieval")
 
 
-def test_a_switch_that_fails_half_way_is_put_back(tmp_path: Path) -> None:
+def test_a_set_of_another_space_takes_the_place_of_all_four(tmp_path: Path) -> None:
     home = Home.open(str(tmp_path))
     made, other = chain(home), chain(home, seed=1)
-    deploy.run(home, **made)
-    router = home.path("manifests", "models", "local", "router.yaml")
-    router.unlink()
-    before = files(home)
-    router.mkdir()  # the last of the four files cannot be written
-    with pytest.raises(OSError):
-        deploy.run(home, **other)
-    assert files(home) == before
+    promote.run(home, **made, evidence=proven(home, made))
+    promote.run(home, **other, evidence=proven(home, other, made))
+    live = {model: get_live(home, "local", model) for model in MODELS}
+    assert [live[model].bundle for model in MODELS] == [other[role] for role in ROLES.values()]
+    assert len(open_repository(home).git.commits(head(home))) == 3
