@@ -15,13 +15,23 @@ from tastemaker.core.errors import ConfigError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.jobs import (
     canary_commands,
+    gate_commands,
     home_commands,
     lineage_commands,
     pipeline_commands,
     promotion_commands,
     simulation_commands,
+    upgrade_commands,
 )
 from tastemaker.serving import flow_commands
+
+
+def _core_hour_cents() -> float:
+    """What plans count a core hour at: the price list's machine, all of whose cores work."""
+    from tastemaker.assistant.prices import Prices
+
+    return Prices.read().core_cents("cloud-2vcpu", 3600.0, 1.0)
+
 
 app = typer.Typer(
     help="Visual discovery on models you own. Everything lives in TASTEMAKER_HOME "
@@ -34,9 +44,11 @@ app.add_typer(pipeline_commands.app, name="pipeline")
 app.add_typer(key_commands.app, name="key")
 app.add_typer(home_commands.app, name="home")
 app.add_typer(flow_commands.app, name="flows")
+gate_commands.add_to(app)
 promotion_commands.add_to(app)
 canary_commands.add_to(app)
 lineage_commands.add_to(app)
+upgrade_commands.add_to(app, _core_hour_cents)
 simulation_commands.add_to(app)
 
 Overrides = Annotated[

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from tastemaker import __version__
 from tastemaker.core import digests
 from tastemaker.core.config import to_settings
-from tastemaker.core.errors import ConfigError, EvidenceError, NotFound, TastemakerError
+from tastemaker.core.errors import ConfigError, DataError, EvidenceError, NotFound, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.evaluation import gates
 from tastemaker.evaluation.cases import Cases
@@ -109,6 +109,7 @@ def run(
         GateFailed: A gate stops it. The evidence of that is kept too.
         NotFound: The home lacks the bundle, the dataset version or what it would be beside.
         ConfigError: No such model.
+        DataError: The bundle's files are not those that its digest names.
         EvidenceError: The signing key cannot be used.
     """
     if model not in FAMILY_OF:
@@ -131,6 +132,10 @@ def run(
 def judge(home: Home, asked: Asked, config: GatesConfig, *, again: bool = False) -> str:
     """Judge what is asked; returns the digest of the evidence."""
     candidate = load_bundle(home, asked.bundle, family=FAMILY_OF[asked.model])
+    if candidate.digest != asked.bundle:
+        raise DataError(
+            f"bundle {asked.bundle} is corrupted: its content is that of {candidate.digest}"
+        )
     live = gate_parts.live_bundle(home, asked.environment, asked.model)
     beside = gate_parts.others(home, asked.environment, asked.model, asked.beside)
     key = _key(asked, config, live, beside)
@@ -157,7 +162,8 @@ def _judge(
     needed = config.metrics() - set(config.may_lack)
     compared = gate_evaluations.run(home, candidate, live_bundle, on, needed)
     figures = gates.figures(compared.ours, compared.theirs, min_cases=config.min_cases)
-    measured = gate_costs.run(home, candidate, live_bundle, on)
+    beside_live = None if compared.note else live_bundle  # what cannot be evaluated does not run
+    measured = gate_costs.run(home, candidate, beside_live, on)
     in_set = bool({"encoder", "recommender"} & {asked.model, *asked.beside})
     fits = gate_parts.check(home, asked.model, candidate, asked.dataset, beside, in_set)
     verdicts = [
@@ -201,10 +207,14 @@ def _open(home: Home, live: str) -> tuple[Bundle | None, list[Verdict]]:
     if not live:
         return None, []
     try:
-        return load_bundle(home, live), []
+        bundle = load_bundle(home, live)
     except NotFound:
-        rule = "the live bundle is in the home, to compare with"
-        return None, [Verdict("no_regression:baseline", rule, "gone", live, False)]
+        bundle = None
+    if bundle and bundle.digest == live:
+        return bundle, []
+    rule = "the live bundle is whole in the home, to compare with"
+    found = bundle.digest if bundle else "gone"
+    return None, [Verdict("no_regression:baseline", rule, found, live, False)]
 
 
 def _simulated(config: GatesConfig, asked: Asked) -> list[Verdict]:

@@ -43,6 +43,7 @@ def gate(
     from tastemaker.core.config import load_preset
     from tastemaker.evaluation.gate_config import GatesConfig, preset_family
     from tastemaker.jobs import gate as job
+    from tastemaker.promotion import checkout
 
     family = job.FAMILY_OF.get(model)
     if family is None:
@@ -54,8 +55,10 @@ def gate(
         simulated = job.Simulation(
             _cases(simulation), _cases(live_simulation) if live_simulation else None
         )
+    home = Home.open()
+    checkout.update(home)  # it is compared with what is live now
     digest = job.run(
-        Home.open(),
+        home,
         model,
         bundle,
         dataset,
