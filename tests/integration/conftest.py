@@ -45,7 +45,7 @@ class Chain:
         import yaml
 
         found: dict[str, str] = yaml.safe_load(
-            (self.home / "manifests" / "models" / "local" / f"{model}.yaml").read_text()
+            (self.home / "checkout/current/models/local" / f"{model}.yaml").read_text()
         )
         return found
 

@@ -14,6 +14,9 @@ import yaml
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
 from tastemaker.jobs.full_stack import STEPS
+from tastemaker.promotion.evidence import verify
+from tastemaker.promotion.repository import open_repository
+from tastemaker.promotion.verification import evidence_lines, keys_at
 from tests.integration.conftest import Chain, environment, start_pipeline, wait_for
 
 pytestmark = pytest.mark.slow
@@ -30,7 +33,8 @@ def test_a_killed_run_is_resumed_without_redoing_finished_steps(chain: Chain) ->
     assert {"curate", "train-encoder", "train-sequence"} <= set(before)
     assert set(before[:-1]).isdisjoint(after)
     assert "train-router" in after
-    assert after[-1] == "deploy"
+    assert sorted(after[-5:-1]) == ["gate", "gate-2", "gate-3", "gate-4"]
+    assert after[-1] == "promote"
     chain_steps = {step.replace("_", "-") for step in STEPS}
     assert chain_steps <= set(before) | set(after)
 
@@ -40,11 +44,13 @@ def test_nothing_half_written_stays(chain: Chain) -> None:
     assert not list((chain.home / "checkpoints").glob("*"))
 
 
-def test_a_second_run_does_nothing_but_deploy(chain: Chain) -> None:
+def test_a_second_run_judges_and_promotes_nothing_new(chain: Chain) -> None:
+    before = head(chain.home)
     start = time.monotonic()
     again = chain.tastemaker("pipeline", "run", "full_stack", "--preset", "tiny")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert steps(again.stdout) == ["deploy"]
+    assert sorted(steps(again.stdout)) == ["gate", "gate-2", "gate-3", "gate-4", "promote"]
+    assert head(chain.home) == before
     assert time.monotonic() - start < 120
 
 
@@ -65,6 +71,24 @@ def test_a_run_killed_elsewhere_gives_the_same_bundles(chain: Chain, tmp_path: P
     made = {path.name for path in (home / "bundles").iterdir()}
     for model in ("encoder", "recommender"):
         assert chain.live(model)["bundle"] in made
+
+
+def head(home: Path) -> str:
+    return open_repository(Home(home)).fetch()
+
+
+def test_what_is_live_was_promoted_with_signed_evidence(chain: Chain) -> None:
+    git, commit = open_repository(Home(chain.home)).git, head(chain.home)
+    assert len(git.commits(commit)) == 2  # the key, the set
+    message = git.message(commit)
+    assert "Made by the pipeline full_stack" in message
+    trusted = keys_at(git, git.parents(commit)[0])
+    found = {one.model: one for one in (verify(x, trusted) for x in evidence_lines(message))}
+    for model in MODELS:
+        live = chain.live(model)
+        assert found[model].bundle == live["bundle"]
+        assert found[model].dataset == live["dataset"]
+        assert found[model].passed
 
 
 def test_every_live_bundle_is_whole_and_evaluated(chain: Chain) -> None:
@@ -296,7 +320,8 @@ def test_up_again_is_quick_and_a_taken_port_is_named(
     assert again.returncode == 0, again.stderr
     assert time.monotonic() - start < 30
     other = tmp_path / "other"
-    shutil.copytree(chain.home / "manifests", other / "manifests")
+    for name in ("git", "keys"):
+        shutil.copytree(chain.home / name, other / name)
     (other / "bundles").symlink_to(chain.home / "bundles")
     elsewhere = Chain(other, "", "").tastemaker("up", "--port", str(port))
     assert elsewhere.returncode != 0

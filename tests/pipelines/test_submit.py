@@ -61,7 +61,7 @@ def test_a_run_carries_both_documents_and_its_parameters(api: KfpServer) -> None
     assert run_once(api) == "run-0"
     body = api.runs["run-0"]
     executors = body["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]
-    assert len(executors["deploymentSpec"]["executors"]) == 13
+    assert len(executors["deploymentSpec"]["executors"]) == 17
     assert body["runtime_config"]["parameters"]["catalog"] == "demo"
     tasks = body["pipeline_spec"]["pipeline_spec"]["root"]["dag"]["tasks"]
     assert tasks["curate"]["cachingOptions"] == {"enableCache": True}

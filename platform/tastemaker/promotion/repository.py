@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ BRANCH_SETTING = "TASTEMAKER_GIT_BRANCH"
 MODELS_FOLDER = "manifests/models"
 KEYS_FOLDER = "manifests/keys"
 
+LEFT_S = 60.0  # Git holds its locks for milliseconds
 _LOCK_S = 300.0  # for another promotion of this machine to end
 _POLL_S = 0.05
 _CONFIG = """\
@@ -82,6 +83,7 @@ class Repository:
         if self.remote == str(self.git.folder):
             return self.git.resolve(f"refs/heads/{branch}")
         with held(self.locks / "fetch.lock"):
+            self._forget_left_locks()
             return self.git.fetch(self.remote, branch)
 
     @contextmanager
@@ -92,7 +94,16 @@ class Repository:
             GitError: Another one is at it for minutes.
         """
         with held(self.locks / "promote.lock"):
+            self._forget_left_locks()
             yield
+
+    def _forget_left_locks(self) -> None:
+        """Git that was killed in the act leaves its lock, which would stop all that come after."""
+        folder, now = self.git.folder, time.time()
+        for lock in (*folder.glob("*.lock"), *folder.glob("refs/heads/**/*.lock")):
+            with suppress(FileNotFoundError):
+                if now - lock.stat().st_mtime > LEFT_S:
+                    lock.unlink()
 
 
 @contextmanager
