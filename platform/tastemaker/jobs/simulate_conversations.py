@@ -4,7 +4,8 @@
     simulations/<digest>/                           when it has ended:
         metrics.json     figures, each with `_low` and `_high` beside it
         cases.json       metric -> conversation -> value, as evaluations keep them
-        against.json     of the other version: {"metrics", "cases"}; gains: ours minus theirs
+        against-metrics.json, against-cases.json   the same of the other version
+        gains.json       ours minus theirs, paired by conversation
         conversations.jsonl, run.json, report.html
 
 A run that was stopped goes on where it was: what has ended is not held again. Users are named
@@ -15,7 +16,8 @@ import asyncio
 import fcntl
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -90,7 +92,7 @@ def run(
     site = _site(home, settings, made)
     path = home.path("simulations", f"open-{made.name}", _LINES)
     start = time.perf_counter()
-    with _alone(path) as file:
+    with alone(path) as file:
         done = _read(file)
         before = sum(map(len, done.values()))
         asyncio.run(_all(made, site, done, file, keep))
@@ -232,23 +234,19 @@ def _note(done: Mapping[str, Mapping[str, Outcome]]) -> str:
     return f"{sum(outcome.success for outcome in every)} succeeded, {errors} errors"
 
 
-class _alone:
-    """The lines of a run, for this process alone."""
+@contextmanager
+def alone(path: Path) -> Iterator[IO[str]]:
+    """The lines of a run, for this process alone.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> IO[str]:
-        self.file = self.path.open("a+")
+    Raises:
+        ConfigError: Another process has them.
+    """
+    with path.open("a+") as file:
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self.file.close()
-            raise ConfigError(f"{self.path}: the same simulation runs in another process") from None
-        return self.file
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+            raise ConfigError(f"{path}: the same simulation runs in another process") from None
+        yield file
 
 
 def _read(file: IO[str]) -> dict[str, dict[str, Outcome]]:
@@ -275,14 +273,12 @@ def _keep(
     at = ("simulations", digest)
     lines = [{"side": s, **o.record()} for s, all_of in sides.items() for o in all_of]
     home.write_text("".join(json.dumps(line) + "\n" for line in lines), *at, _LINES)
-    gains = compare(cases(ours), cases(theirs)) if theirs else {}
     if theirs:
-        other = {
-            "metrics": flat(summary(theirs)),
-            "cases": cases(theirs),
-            "gains": flat(gains),
-        }
-        home.write_text(digests.canonical_json(other), *at, "against.json")
+        gains = compare(cases(ours), cases(theirs))
+        home.write_text(json.dumps(flat(gains), indent=1, sort_keys=True), *at, "gains.json")
+        home.write_text(digests.canonical_json(cases(theirs)), *at, "against-cases.json")
+        figures = json.dumps(flat(summary(theirs)), indent=1, sort_keys=True)
+        home.write_text(figures, *at, "against-metrics.json")
     home.write_text(digests.canonical_json(cases(ours)), *at, "cases.json")
     home.write_text(json.dumps({**made.identity, **took}, indent=1), *at, "run.json")
     home.write_text(report(ours, theirs, dict(made.urls), took), *at, "report.html")

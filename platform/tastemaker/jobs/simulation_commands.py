@@ -46,7 +46,7 @@ def simulate(
     at = ("simulations", digest)
     _print(json.loads(home.read_text(*at, "metrics.json") or "{}"), "")
     if against:
-        _print(json.loads(home.read_text(*at, "against.json") or "{}")["gains"], "gain in ")
+        _print(json.loads(home.read_text(*at, "gains.json") or "{}"), "gain in ")
     typer.echo(f"report: {home.uri(*at, 'report.html')}")
     typer.echo(digest)
 

@@ -26,8 +26,10 @@ def test_a_user_says_what_they_want_takes_it_and_leaves() -> None:
     conversation = talk()
     assert conversation.opening() == Act("search", "lamp", {"color": "blue"})
     deeds, act = conversation.read([CHAIR, BLUE])
-    assert deeds == [Deed(BLUE, "save")] and act is None
-    assert conversation.success and conversation.ended == "satisfied"
+    assert deeds == [Deed(BLUE, "save")]
+    assert act is None
+    assert conversation.success
+    assert conversation.ended == "satisfied"
     with pytest.raises(ValueError, match="has ended: satisfied"):
         conversation.read([])
 
@@ -35,14 +37,16 @@ def test_a_user_says_what_they_want_takes_it_and_leaves() -> None:
 def test_what_stands_below_the_last_look_is_not_seen() -> None:
     conversation = talk(looks=2)
     deeds, _ = conversation.read([CHAIR, RED, BLUE])
-    assert Deed(BLUE, "save") not in deeds and not conversation.success
+    assert Deed(BLUE, "save") not in deeds
+    assert not conversation.success
 
 
 def test_patience_ends_after_turns_in_a_row_that_give_nothing() -> None:
     conversation = talk(patience=2)
     assert conversation.read([CHAIR])[1] is not None
     assert conversation.read([])[1] is None
-    assert conversation.ended == "impatient" and not conversation.success
+    assert conversation.ended == "impatient"
+    assert not conversation.success
 
 
 def test_something_taken_gives_patience_back() -> None:

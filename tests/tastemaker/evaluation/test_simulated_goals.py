@@ -13,7 +13,8 @@ from tests.tastemaker.evaluation.simulated_shop import items, shop, shopper
 
 def test_the_same_number_and_seed_give_the_same_user() -> None:
     one, same, other = shopper(4), shopper(4), shopper(5)
-    assert one.goal == same.goal and one.history == same.history
+    assert one.goal == same.goal
+    assert one.history == same.history
     np.testing.assert_array_equal(one.utility_N, same.utility_N)
     assert not np.array_equal(one.nature.opinion_N, other.nature.opinion_N)
 
@@ -30,7 +31,8 @@ def test_all_kinds_of_goals_are_drawn() -> None:
     assert any(user.goal.max_price for user in users)
     for user in users:
         if user.goal.kind == "style":
-            assert user.goal.category == "" and set(user.goal.values) == {"style"}
+            assert user.goal.category == ""
+            assert set(user.goal.values) == {"style"}
 
 
 def test_what_is_over_budget_keeps_its_fit_and_loses_its_utility() -> None:
