@@ -5,7 +5,7 @@ Shape suffixes: N = training items, B = rows of a batch, V = attribute values, P
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,17 @@ class Batch:
     same_BB: Tensor
     neighbours_BB: Tensor
     values: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same with its tensors on a device."""
+        return replace(
+            self,
+            pixels_B3PP=self.pixels_B3PP.to(device),
+            fits_BB=self.fits_BB.to(device),
+            same_BB=self.same_BB.to(device),
+            neighbours_BB=self.neighbours_BB.to(device),
+            values={key: value_B.to(device) for key, value_B in self.values.items()},
+        )
 
 
 class Examples:

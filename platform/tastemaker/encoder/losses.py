@@ -29,8 +29,8 @@ def contrastive(left_BD: Tensor, right_BD: Tensor, same_BB: Tensor, scale: Tenso
     """
     if left_BD.shape != right_BD.shape:
         raise ValueError(f"left {tuple(left_BD.shape)} and right {tuple(right_BD.shape)} differ")
-    own_B = torch.arange(len(left_BD))
-    others_BB = same_BB & ~torch.eye(len(left_BD), dtype=torch.bool)
+    own_B = torch.arange(len(left_BD), device=left_BD.device)
+    others_BB = same_BB & ~torch.eye(len(left_BD), dtype=torch.bool, device=same_BB.device)
     logits_BB = (left_BD @ right_BD.T * scale).masked_fill(others_BB, -torch.inf)
     return (F.cross_entropy(logits_BB, own_B) + F.cross_entropy(logits_BB.T, own_B)) / 2
 
@@ -63,7 +63,8 @@ def neighbouring(item_BD: Tensor, neighbours_BB: Tensor, same_BB: Tensor, scale:
         Scalar float32, mean loss in nats; 0 where no row has a neighbour.
     """
     left_out_BB = same_BB & ~neighbours_BB
-    left_out_BB = left_out_BB | torch.eye(len(item_BD), dtype=torch.bool)
+    itself_BB = torch.eye(len(item_BD), dtype=torch.bool, device=same_BB.device)
+    left_out_BB = left_out_BB | itself_BB
     logits_BB = (item_BD @ item_BD.T * scale).masked_fill(left_out_BB, -torch.inf)
     rows_B = neighbours_BB.any(1)
     if not bool(rows_B.any()):

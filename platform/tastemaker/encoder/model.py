@@ -93,17 +93,17 @@ class TextTower(nn.Module):
 
     def forward(self, batch: TextBatch) -> Tensor:
         """(B, width); a text without words gives the same features as any other such."""
-        B = len(batch.starts_B)
+        B, device = len(batch.starts_B), batch.starts_B.device
         vector_WF = self.words(batch.words_W) + self.grams(batch.grams_G, batch.gram_starts_W)
         vector_WF = self.word_norm(vector_WF)
         ends_B = torch.cat([batch.starts_B[1:], batch.starts_B.new_tensor([len(batch.words_W)])])
-        owner_W = torch.repeat_interleave(torch.arange(B), ends_B - batch.starts_B)
+        rows_B = torch.arange(B, device=device)
+        owner_W = torch.repeat_interleave(rows_B, ends_B - batch.starts_B)
         weight_W = self.attention(vector_WF)[:, 0].clamp(-15, 15).exp()
-        total_B = torch.zeros(B).index_add(0, owner_W, weight_W).clamp_min(1e-9)
+        total_B = torch.zeros(B, device=device).index_add(0, owner_W, weight_W).clamp_min(1e-9)
         share_W = weight_W / total_B[owner_W]
-        pooled = torch.zeros(B, self.num_features).index_add(
-            0, owner_W, vector_WF * share_W[:, None]
-        )
+        empty_BF = torch.zeros(B, self.num_features, device=device)
+        pooled = empty_BF.index_add(0, owner_W, vector_WF * share_W[:, None])
         features: Tensor = pooled + self.block(pooled)
         return features
 
@@ -128,6 +128,11 @@ class Encoder(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.share_logit.device
+
+    @property
     def text_share(self) -> Tensor:
         """Weight of an item's text beside its image, 0..2, learned; starts at 1."""
         return 2 * torch.sigmoid(self.share_logit)
@@ -138,7 +143,8 @@ class Encoder(nn.Module):
 
     def text_vectors(self, texts: Sequence[Sequence[str]]) -> Tensor:
         """Texts as lists of words to unit vectors (B, D)."""
-        return F.normalize(self.text_head(self.text(self.vocabulary.encode(texts))), dim=1)
+        batch = self.vocabulary.encode(texts).to(self.device)
+        return F.normalize(self.text_head(self.text(batch)), dim=1)
 
     def fuse(self, image_BD: Tensor, text_BD: Tensor, has_text_B: Tensor) -> Tensor:
         """Item vectors from the vectors of their images and texts.
@@ -196,7 +202,8 @@ class Encoder(nn.Module):
             has_text_B = torch.tensor([bool(split_words(text)) for text in texts[a:b]])
             with torch.inference_mode():
                 image_BD = self._image_chunk(images[a:b])
-                parts.append(self.fuse(image_BD, self._text_chunk(texts[a:b]), has_text_B))
+                text_BD = self._text_chunk(texts[a:b])
+                parts.append(self.fuse(image_BD, text_BD, has_text_B.to(self.device)))
         return self._in_chunks(parts)
 
     @torch.inference_mode()
@@ -205,11 +212,12 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def _image_chunk(self, images: Sequence[bytes]) -> Tensor:
-        return self.image_vectors(pictures.to_float(pictures.stack(images, self.config.image.px)))
+        pixels_B3PP = pictures.stack(images, self.config.image.px).to(self.device)
+        return self.image_vectors(pictures.to_float(pixels_B3PP))
 
     def _in_chunks(self, parts: list[Tensor]) -> np.ndarray:
         assert not self.training, "embed with a model in eval mode"
-        return torch.cat([torch.zeros(0, self.config.dim), *parts]).numpy()
+        return torch.cat([torch.zeros(0, self.config.dim), *(part.cpu() for part in parts)]).numpy()
 
 
 def item_text(title: str, text: str) -> str:

@@ -17,6 +17,7 @@ from tastemaker.encoder.model import Encoder
 from tastemaker.encoder.words import Vocabulary
 
 WARM_UP_FRAC = 0.08  # of the steps, learning rate rising from 0
+_PROCESSOR = torch.device("cpu")
 MAX_SCALE = 100.0  # of the similarities: 1 / the lowest temperature
 
 
@@ -26,9 +27,12 @@ class Trainer:
     Args:
         examples: What it learns from.
         config: Its settings.
+        device: That trains.
     """
 
-    def __init__(self, examples: Examples, config: EncoderConfig) -> None:
+    def __init__(
+        self, examples: Examples, config: EncoderConfig, device: torch.device = _PROCESSOR
+    ) -> None:
         torch.manual_seed(config.seed)
         text = config.text
         vocabulary = Vocabulary.build(
@@ -37,16 +41,16 @@ class Trainer:
             min_count=text.min_count,
             max_words=text.max_words,
         )
-        self.examples, self.config = examples, config
-        self.encoder = Encoder(config, vocabulary)
+        self.examples, self.config, self.device = examples, config, device
+        self.encoder = Encoder(config, vocabulary).to(device)
         self.heads = nn.ModuleList(
             nn.Linear(config.dim, count) for count in examples.num_values().values()
-        )
-        self.scales = nn.Parameter(torch.full((3,), -math.log(config.temperature)))
+        ).to(device)
+        self.scales = nn.Parameter(torch.full((3,), -math.log(config.temperature), device=device))
         self.optimizer = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
         self.num_steps = config.epochs * examples.steps_per_epoch
         self.bfloat16 = config.precision == "bfloat16" or (
-            config.precision == "auto" and bfloat16_is_native()
+            config.precision == "auto" and bfloat16_is_native(device)
         )
 
     @property
@@ -61,7 +65,7 @@ class Trainer:
         self.encoder.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * pace(i, self.num_steps)
-        losses = self.losses(self.examples.batch(i))
+        losses = self.losses(self.examples.batch(i).to(self.device))
         loss = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -72,12 +76,12 @@ class Trainer:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch, by name."""
         config = self.config
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             image_BD = self.encoder.image_vectors(batch.pixels_B3PP)
         image_BD = image_BD.float()
         query_BD = self.encoder.text_vectors(batch.query_words)
         own_BD = self.encoder.text_vectors(batch.item_words)
-        has_text_B = torch.tensor([bool(words) for words in batch.item_words])
+        has_text_B = torch.tensor([bool(w) for w in batch.item_words], device=self.device)
         item_BD = self.encoder.fuse(image_BD, own_BD, has_text_B)
         scales = self.scales.exp().clamp(max=MAX_SCALE)
         losses = {
@@ -116,6 +120,8 @@ def pace(step: int, num_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, num_steps - rise)))
 
 
-def bfloat16_is_native() -> bool:
-    """Whether this processor multiplies bfloat16 without emulation."""
+def bfloat16_is_native(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 without emulation."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu._is_avx512_bf16_supported())

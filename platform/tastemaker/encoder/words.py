@@ -54,6 +54,11 @@ class TextBatch:
     grams_G: Tensor
     gram_starts_W: Tensor
 
+    def to(self, device: torch.device) -> "TextBatch":
+        """The same on a device."""
+        columns = (self.words_W, self.starts_B, self.grams_G, self.gram_starts_W)
+        return TextBatch(*(column.to(device) for column in columns))
+
 
 @dataclass(frozen=True)
 class Vocabulary:

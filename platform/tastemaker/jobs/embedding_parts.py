@@ -22,6 +22,7 @@ from tastemaker.data.dataset import open_table
 from tastemaker.encoder.model import Encoder, item_text
 from tastemaker.encoder.storage import load_encoder
 from tastemaker.promotion.bundle import load_bundle
+from tastemaker.training.device import training_device
 
 COLUMNS = ("image", "title", "text")  # what an item's vector is made of
 _MERGED_ROWS = 8192  # vectors in memory at once while a fragment gets its column
@@ -87,7 +88,8 @@ def plan(work: Work) -> list[Part]:
 
 def load(work: Work) -> Encoder:
     """The encoder, in eval mode."""
-    return load_encoder(load_bundle(Home.open(work.home), work.encoder, family="encoder").path)
+    bundle = load_bundle(Home.open(work.home), work.encoder, family="encoder")
+    return load_encoder(bundle.path).to(training_device())
 
 
 def embed_part(work: Work, encoder: Encoder, part: Part) -> int:

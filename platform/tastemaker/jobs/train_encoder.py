@@ -14,6 +14,7 @@ from tastemaker.encoder.examples import Examples
 from tastemaker.encoder.storage import save_encoder
 from tastemaker.encoder.trainer import Trainer
 from tastemaker.promotion.bundle import Card, write_bundle
+from tastemaker.training.device import training_device
 from tastemaker.training.loop import fit
 
 LAST = 20  # steps averaged into the card's losses
@@ -38,7 +39,7 @@ def run(home: Home, dataset: str, settings: EncoderConfig) -> str:
     items, boards = data.read("items"), data.read("boards")
     train_items = items.filter(_is_train(items))
     examples = Examples(train_items, boards.filter(_is_train(boards)), settings)
-    trainer = Trainer(examples, settings)
+    trainer = Trainer(examples, settings, training_device())
     key = digests.of_json([dataset, settings.model_dump(mode="json")])
     checkpoint = home.restore("checkpoints", f"train_encoder-{key}.pt")
     history = fit(
@@ -51,7 +52,7 @@ def run(home: Home, dataset: str, settings: EncoderConfig) -> str:
         seed=settings.seed,
         label="train encoder",
     )
-    encoder = trainer.encoder.eval()
+    encoder = trainer.encoder.cpu().eval()
 
     def write(folder: Path) -> None:
         save_encoder(encoder, folder)

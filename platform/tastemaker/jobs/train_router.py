@@ -16,6 +16,7 @@ from tastemaker.router.dialogue_files import open_dialogues
 from tastemaker.router.model import RouterModel, model_config, write_model
 from tastemaker.router.tokenizer import build_tokenizer
 from tastemaker.router.training import Trainer
+from tastemaker.training.device import training_device
 from tastemaker.training.loop import fit
 
 
@@ -69,7 +70,7 @@ def train(home: Home, dialogues: str, settings: RouterConfig, group: Group) -> s
         item_dim=made.vectors.items_ND.shape[1],
         user_dim=made.vectors.users_UD.shape[1],
     )
-    model = RouterModel(shape).train()
+    model = RouterModel(shape).train().to(training_device(group.rank))
     trainer = Trainer(
         model, tokenizer, examples, made.vectors, made.meta["item_texts"], settings, group
     )
@@ -93,7 +94,7 @@ def train(home: Home, dialogues: str, settings: RouterConfig, group: Group) -> s
     parents = dict(made.meta["parents"])
 
     def write(folder: Path) -> None:
-        write_model(model.eval(), tokenizer, folder / "model")
+        write_model(model.cpu().eval(), tokenizer, folder / "model")
         (folder / "curve.json").write_text(json.dumps(curve))
 
     card = Card(

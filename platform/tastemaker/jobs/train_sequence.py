@@ -22,6 +22,7 @@ from tastemaker.sequence.histories import History, histories
 from tastemaker.sequence.losses import next_item_loss
 from tastemaker.sequence.model import SequenceModel
 from tastemaker.sequence.recommender import Recommender, save_sequence
+from tastemaker.training.device import training_device
 from tastemaker.training.loop import fit
 
 
@@ -56,7 +57,8 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
         liked = torch.from_numpy(user.items[user.positives()])
         popularity += torch.bincount(liked, minlength=len(item_ids))
     torch.manual_seed(settings.seed)
-    model = SequenceModel(settings, vectors.shape[1], len(item_ids)).train()
+    device = training_device()
+    model = SequenceModel(settings, vectors.shape[1], len(item_ids)).train().to(device)
     with torch.no_grad():
         model.item_bias.copy_((popularity + 1).log() - (popularity + 1).log().mean())
     optimizer = torch.optim.AdamW(
@@ -66,7 +68,7 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
     checkpoint = home.restore("checkpoints", f"train_sequence-{key}.pt")
     with _threads(settings.threads):
         history = fit(
-            _step(model, optimizer, vectors, users, settings),
+            _step(model, optimizer, vectors.to(device), users, settings),
             {"model": model, "optimizer": optimizer},
             num_steps=settings.steps,
             checkpoint=checkpoint,
@@ -75,7 +77,7 @@ def run(home: Home, dataset: str, encoder: str, settings: SequenceConfig) -> str
             seed=settings.seed,
             label="train the user model",
         )
-    recommender = Recommender(model, item_ids, vectors, popularity)
+    recommender = Recommender(model.cpu(), item_ids, vectors, popularity)
     curve = [round(h["loss"], 4) for h in history]
     card = Card(
         family="sequence",
@@ -112,7 +114,8 @@ def _step(
             seed=settings.seed,
             step=i,
         )
-        loss = next_item_loss(model, vectors, *drawn, max_candidates=settings.max_candidates)
+        moved = (part.to(vectors.device) for part in drawn)
+        loss = next_item_loss(model, vectors, *moved, max_candidates=settings.max_candidates)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

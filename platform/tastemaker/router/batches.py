@@ -46,6 +46,16 @@ class Batch:
     users_MD: Tensor
     target_BT: Tensor  # bool: tokens to be predicted
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(
+            ids_BT=self.ids_BT.to(device),
+            items_MD=self.items_MD.to(device),
+            places_M=self.places_M.to(device),
+            users_MD=self.users_MD.to(device),
+            target_BT=self.target_BT.to(device),
+        )
+
 
 def encode(dialogues: Sequence[Dialogue], tokenizer: PreTrainedTokenizerFast) -> list[Example]:
     """Tokenize dialogues as the chat template renders them."""

@@ -52,7 +52,9 @@ class Trainer:
             matrices, lr=config.lr_matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
         )
         self.adamw = torch.optim.AdamW(rest, lr=config.lr_rest, weight_decay=0.0, betas=(0.9, 0.98))
-        self.words_NV, self.word_ids_V = word_bags(item_words, tokenizer)
+        self.device = model.place_ids.device
+        words_NV, word_ids_V = word_bags(item_words, tokenizer)
+        self.words_NV, self.word_ids_V = words_NV, word_ids_V.to(self.device)
         self.epoch, self.plan = -1, [[0]]
         self.per_epoch = 0
 
@@ -100,7 +102,8 @@ class Trainer:
         chosen = self.group.share(self.plan[place % len(self.plan)])
         if not chosen:
             return None  # fewer dialogues than processes
-        return collate([self.examples[i] for i in chosen], self.vectors, self.pad)
+        batch = collate([self.examples[i] for i in chosen], self.vectors, self.pad)
+        return batch.to(self.device)
 
     def _planned(self, epoch: int) -> list[list[int]]:
         return plan_batches(
@@ -118,15 +121,16 @@ class Trainer:
         weight = self.group.weight(len(rows))
         if not len(rows):
             return None, weight
-        items_BD = torch.from_numpy(self.vectors.items_ND[rows])
+        items_BD = torch.from_numpy(self.vectors.items_ND[rows]).to(self.device)
         projected_BH = self.model.item_projector(items_BD)
         words_VH = self.model.model.embed_tokens(self.word_ids_V)
-        return bag_loss(projected_BH, words_VH, self.words_NV[rows]), weight
+        bag_BV = self.words_NV[rows].to(self.device)
+        return bag_loss(projected_BH, words_VH, bag_BV), weight
 
 
 def call_loss(model: RouterModel, batch: Batch) -> tuple[Tensor, float]:
     """Mean cross-entropy of the calls' tokens, in nats, and the share that is predicted right."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(batch.ids_BT.device.type, dtype=torch.bfloat16):
         hidden_BTH = model(batch.ids_BT, batch.items_MD, batch.places_M, batch.users_MD)
         wanted_BT = batch.target_BT[:, 1:]
         logits_MV = model.head(hidden_BTH[:, :-1][wanted_BT])

@@ -79,7 +79,8 @@ def fit(
 
 
 def _saved(path: Path) -> dict[str, Any] | None:
-    return torch.load(path, weights_only=True) if path.is_file() else None
+    # to the processor: each part takes its own to where it is
+    return torch.load(path, weights_only=True, map_location="cpu") if path.is_file() else None
 
 
 def _save(path: Path, state: Mapping[str, Stateful], history: list[dict[str, float]]) -> None:
