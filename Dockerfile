@@ -116,6 +116,7 @@ ENTRYPOINT ["/usr/bin/tini", "--"]
 
 FROM runtime AS control
 ARG VARIANT
+RUN --mount=type=bind,source=images,target=/images sh /images/role_packages.sh control ${VARIANT}
 COPY --from=venv-control /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/venv
 COPY --from=sbom-control /opt/sbom /opt/tastemaker

@@ -1,9 +1,10 @@
 #!/bin/sh
 # What a role needs besides its wheels.
-#   sh role_packages.sh train|llm cpu|cuda
+#   sh role_packages.sh control|train|llm cpu|cuda
 set -eu
 case "$1" in
-  train) packages="wget" ;;   # KubeRay's default probes of a Ray node call it
+  control) packages="git openssh-client" ;; # promotions are commits
+  train) packages="git openssh-client wget" ;; # wget: KubeRay's default probes of a Ray node
   llm) packages="libnuma1" ;; # vLLM on CPUs
 esac
 # Triton compiles a launcher for each kernel when it is first used.

@@ -54,6 +54,7 @@ ROLES = {
                 ("tastemaker",),
                 ("tastemaker", "pipeline"),
                 ("tastemaker", "promote"),
+                ("git",),  # promotions are commits
                 ("prefect", "worker", "start"),  # the chart's process worker
             ),
         ),
@@ -62,6 +63,7 @@ ROLES = {
             ("tastemaker.jobs.*",),
             (
                 ("tastemaker", "train-encoder"),
+                ("git",),  # the gates and the promotion are steps
                 ("python", "-m", "kfp.dsl.executor_main"),  # what KFP starts a step with
                 ("ray", "start"),  # what KubeRay starts a node with
                 ("wget",),  # what it asks the node's health with

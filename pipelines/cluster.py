@@ -12,8 +12,11 @@ from tastemaker.core.config import load_preset, to_settings
 from tastemaker.jobs.cluster_config import HOME_MOUNT, UID, ClusterConfig, StepClass
 from tastemaker.jobs.ray_job_config import ENVIRONMENT, RayJobConfig, in_cluster
 
-GIT_STEPS = frozenset({"gate", "promote"})  # those that read or change what is live
-GIT_SECRET = ("tastemaker-git", {"url": "TASTEMAKER_GIT"})
+GIT_STEPS = frozenset({"gate", "gate_set", "promote"})  # those that read or change what is live
+GIT_SECRETS = {  # of docs/kubernetes.md
+    "tastemaker-git": {"url": "TASTEMAKER_GIT", "branch": "TASTEMAKER_GIT_BRANCH"},
+    "tastemaker-signing": {"signing.pem": "TASTEMAKER_SIGNING_KEY"},
+}
 RAY_STEPS = frozenset({"precompute_embeddings", "train_router"})  # those that can submit Ray jobs
 
 
@@ -53,7 +56,8 @@ def _configure(task: dsl.PipelineTask, step: str, config: ClusterConfig) -> None
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "tastemaker")
     kubernetes.add_pod_label(task, "app.kubernetes.io/component", step.replace("_", "-"))
     if step in GIT_STEPS:
-        kubernetes.use_secret_as_env(task, *GIT_SECRET, optional=True)
+        for secret, keys in GIT_SECRETS.items():
+            kubernetes.use_secret_as_env(task, secret, keys, optional=True)
     if step in RAY_STEPS and config.ray_job:
         job = in_cluster(load_preset(RayJobConfig, "ray_job", config.ray_job), config)
         task.set_env_variable(ENVIRONMENT, to_settings(job))

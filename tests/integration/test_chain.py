@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ import yaml
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
 from tastemaker.jobs.full_stack import STEPS
+from tastemaker.promotion.bundle import load_bundle, write_bundle
 from tastemaker.promotion.evidence import verify
 from tastemaker.promotion.repository import open_repository
 from tastemaker.promotion.verification import evidence_lines, keys_at
@@ -328,6 +331,51 @@ def test_up_again_is_quick_and_a_taken_port_is_named(
     named = re.search(r"error: port (\d+), which \w+ needs, is in use by pid \d+", elsewhere.stderr)
     assert named, elsewhere.stderr
     assert int(named.group(1)) in range(port, port + 5)
+
+
+def test_a_promotion_is_followed_and_one_command_restores_what_was_live(
+    served: tuple[Chain, int],
+) -> None:
+    """The same index under another digest: judged, promoted, served; then rolled back."""
+    chain, port = served
+    home, old = Home(chain.home), chain.live("retrieval")
+    before = load_bundle(home, old["bundle"])
+    card = replace(before.card, metrics={**(before.card.metrics or {}), "copied": 1.0})
+
+    def copy(folder: Path) -> None:
+        shutil.copytree(before.path, folder, ignore=lambda *_: ["bundle.yaml"], dirs_exist_ok=True)
+
+    new = write_bundle(home, card, copy).digest
+    refused = chain.tastemaker("promote", new, "--to", "local")
+    assert refused.returncode == 2
+    assert f"no evidence of bundle {new}" in refused.stderr
+    words = ("gate", "retrieval", new, "--dataset", old["dataset"], "--preset", "tiny")
+    judged = chain.tastemaker(*words)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    promoted = chain.tastemaker("promote", new, "--to", "local", "--why", "a copy")
+    assert promoted.returncode == 0, promoted.stderr
+    wait_until(lambda: answering(port + 2) == new)
+    back = chain.tastemaker("rollback", "retrieval", "--why", "it was a test")
+    assert back.returncode == 0, back.stderr
+    wait_until(lambda: answering(port + 2) == old["bundle"])
+    told = chain.tastemaker("history", "retrieval").stdout
+    assert "Roll back retrieval of local" in told.splitlines()[0]
+    assert chain.tastemaker("diff", "local", "local").returncode == 0
+    status = chain.tastemaker("status").stdout
+    assert "git/manifests.git (main) at " in status
+
+
+def answering(port: int) -> str:
+    """Bundle that answers at a model's address."""
+    reply = httpx.get(f"http://127.0.0.1:{port}/v1/models/retrieval", timeout=30)
+    return reply.headers.get("x-tastemaker-bundle", "")
+
+
+def wait_until(holds: Callable[[], bool], timeout_s: float = 180) -> None:
+    end = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < end, f"not so in {timeout_s} s"
+        time.sleep(0.2)
 
 
 def test_down_leaves_nothing_running(served: tuple[Chain, int]) -> None:

@@ -10,7 +10,7 @@ from tastemaker.promotion import checkout
 from tastemaker.promotion.model_file import MODELS as MODELS
 from tastemaker.promotion.model_file import PINS as PINS
 from tastemaker.promotion.model_file import Live as Live
-from tastemaker.promotion.model_file import Pins, parse
+from tastemaker.promotion.model_file import Pins, parse_pinned
 from tastemaker.promotion.repository import path_of
 
 
@@ -32,12 +32,13 @@ def get_pins(home: Home, environment: str, model: str) -> Pins:
         ConfigError: The file is not a mapping with a bundle and a dataset.
     """
     text = read_file(home, environment, model)
-    if text is None:
+    pins = parse_pinned(text, file_name(home, environment, model))
+    if pins is None:
         raise NotFound(
             f"no {model} is live in environment {environment!r}; "
             "run `tastemaker pipeline run full_stack` first"
         )
-    return parse(text, file_name(home, environment, model))
+    return pins
 
 
 def file_name(home: Home, environment: str, model: str) -> str:

@@ -90,6 +90,17 @@ def parse(text: str, where: str) -> Pins:
     return Pins(Live(**pins), _canary(values.get("canary"), where))
 
 
+def parse_pinned(text: str | None, where: str) -> Pins | None:
+    """Read a model file that may name no bundle yet: people write the rest of it before.
+
+    Raises:
+        ConfigError: As `parse`.
+    """
+    if text is None or not {*PINS, "canary"} & set(values_of(text or "{}", where)):
+        return None
+    return parse(text, where)
+
+
 def values_of(text: str, where: str) -> Mapping[str, Any]:
     """Any values file as a mapping.
 

@@ -27,6 +27,7 @@ from tastemaker.promotion.model_file import (
     Live,
     Pins,
     parse,
+    parse_pinned,
     with_canary,
     with_live,
 )
@@ -401,9 +402,9 @@ def _branch_words(live: Mapping[str, Live]) -> list[str]:
 
 def _stable(text: str, path: str, live: Live) -> str:
     """A file with another stable bundle; unchanged where that is stable already."""
-    if not text:
-        return with_live("", live)
-    pins = parse(text, path)
+    pins = parse_pinned(text, path)
+    if pins is None:
+        return _checked(with_live(text, live), Pins(live), path)
     if pins.live == live:
         return text
     if pins.canary and pins.canary.bundle != live.bundle:
@@ -416,11 +417,11 @@ def _stable(text: str, path: str, live: Live) -> str:
 
 def _tried(text: str, path: str, model: str, live: Live, weight: int) -> str:
     """A file with a canary; unchanged where it runs already, at whatever weight."""
-    if not text:
+    pins = parse_pinned(text, path)
+    if pins is None:
         raise PromotionError(f"{path}: nothing is live, so there is nothing to try it beside")
     if model == "encoder":
         raise PromotionError("an encoder takes no canary: another encoder writes another space")
-    pins = parse(text, path)
     if pins.canary and pins.canary.bundle == live.bundle:
         return text
     if pins.canary:
@@ -451,9 +452,10 @@ def _checked(text: str, expected: Pins, path: str) -> str:
 def _there(git: Git, head: str, environment: str, model: str) -> tuple[str, Pins]:
     path = path_of(environment, model)
     text = git.read(head, path)
-    if text is None:
+    pins = parse_pinned(text, path)
+    if text is None or pins is None:
         raise NotFound(f"no {model} is live in environment {environment!r}")
-    return text, parse(text, path)
+    return text, pins
 
 
 def _restored(git: Git, head: str, environment: str, model: str, why: str) -> _Plan:

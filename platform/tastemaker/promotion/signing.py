@@ -1,7 +1,7 @@
 """Keys that sign evidence: ed25519, one private key a home, public keys in the repository.
 
-The private key is a PEM file: `TASTEMAKER_SIGNING_KEY` names it, else it lies in a local home
-and is made at first use. A key's id is the digest of its public half, so a file's name says
+The private key is a PEM file: `TASTEMAKER_SIGNING_KEY` names it (or is its text, where a secret is
+a variable), else it lies in a local home and is made at first use. A key's id is the digest of its public half, so a file's name says
 nothing that has to be believed.
 """
 
@@ -24,6 +24,7 @@ from tastemaker.core.errors import EvidenceError
 from tastemaker.core.home import Home
 
 SETTING = "TASTEMAKER_SIGNING_KEY"
+_PEM = "-----BEGIN"
 _TOO_OPEN = 0o037  # a mounted secret may be read by its group; nobody else reads or writes it
 
 
@@ -31,7 +32,7 @@ def private_key(home: Home) -> Ed25519PrivateKey:
     """The key that signs what this home's gates find.
 
     Returns:
-        The key in the file that `TASTEMAKER_SIGNING_KEY` names; without it the home's own,
+        The key that `TASTEMAKER_SIGNING_KEY` names or holds; without it the home's own,
         which is made at first use.
 
     Raises:
@@ -39,6 +40,8 @@ def private_key(home: Home) -> Ed25519PrivateKey:
             the home is on S3 (where no private key is ever kept) and the variable is not set.
     """
     named = os.environ.get(SETTING)
+    if named and named.startswith(_PEM):
+        return _from_pem(named.encode(), SETTING)
     if named:
         return _read_private(Path(named).expanduser())
     if home.store:
@@ -114,10 +117,14 @@ def _read_private(path: Path) -> Ed25519PrivateKey:
             f"signing key {path} has mode {mode:04o}: others could sign with it; chmod 600 it, "
             "and make a new key if anybody else could have read this one"
         )
+    return _from_pem(path.read_bytes(), str(path))
+
+
+def _from_pem(pem: bytes, name: str) -> Ed25519PrivateKey:
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise EvidenceError(f"signing key {path}: not an unencrypted PEM key: {error}") from None
+        raise EvidenceError(f"signing key {name}: not an unencrypted PEM key: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise EvidenceError(f"signing key {path}: must be ed25519, got {type(key).__name__}")
+        raise EvidenceError(f"signing key {name}: must be ed25519, got {type(key).__name__}")
     return key

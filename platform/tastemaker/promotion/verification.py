@@ -19,7 +19,7 @@ from tastemaker.core.errors import EvidenceError, PromotionError, TastemakerErro
 from tastemaker.promotion import signing
 from tastemaker.promotion.evidence import Evidence, verify
 from tastemaker.promotion.git import Git
-from tastemaker.promotion.model_file import PINS, Live, Pins, parse, values_of
+from tastemaker.promotion.model_file import PINS, Live, Pins, parse_pinned, values_of
 from tastemaker.promotion.repository import KEYS_FOLDER, MODELS_FOLDER
 
 MAX_AGE = timedelta(days=14)
@@ -195,7 +195,7 @@ def is_model_file(path: str) -> bool:
 
 
 def pins_at(git: Git, commit: str, path: str, *, lenient: bool = False) -> Pins | None:
-    """What a model file pins in a commit; None: it is not there.
+    """What a model file pins in a commit; None: it is not there, or names no bundle.
 
     Args:
         git: Holds the commit.
@@ -206,9 +206,8 @@ def pins_at(git: Git, commit: str, path: str, *, lenient: bool = False) -> Pins 
     Raises:
         TastemakerError: It cannot be read.
     """
-    text = git.read(commit, path)
     try:
-        return None if text is None else parse(text, path)
+        return parse_pinned(git.read(commit, path), path)
     except TastemakerError:
         if lenient:
             return None

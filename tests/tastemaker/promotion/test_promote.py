@@ -304,3 +304,70 @@ def test_the_keys_that_count_are_those_before_the_push(home: Home, tmp_path: Pat
     mixed = git.commit(promoted, both, "Promote\n")
     with pytest.raises(GitError, match="need a commit of their own"):
         git.push(repository.remote, mixed, "main", promoted)
+
+
+def test_a_file_that_names_no_bundle_yet_is_filled_in(home: Home) -> None:
+    now = another(home)
+    staged = "# ours\nreplicas: { min: 2, max: 8 }\n"
+    write_file(home, "staging", "router", staged)
+    with pytest.raises(NotFound, match="no router is live"):
+        get_live(home, "staging", "router")
+    line = signed(home, "router", now, environment="staging")
+    promote(home, "staging", "router", now, line)
+    assert (read_file(home, "staging", "router") or "").startswith(staged)
+    assert get_live(home, "staging", "router") == now
+
+
+def test_what_is_shared_may_name_no_bundle(home: Home) -> None:
+    repository = open_repository(home)
+    git, before = repository.git, head(home)
+    text = 'canary: { bundle: "1111111111111111", weight: 50 }\n'
+    for path in ("manifests/models/local/all.yaml", "manifests/models/base/router.yaml"):
+        commit = git.commit(before, {path: text}, "Try it everywhere\n")
+        with pytest.raises(GitError, match="only a model's own file may say this"):
+            git.push(repository.remote, commit, "main", before)
+    fine = git.commit(before, {"manifests/models/local/all.yaml": "replicas: { min: 1 }\n"}, "x\n")
+    git.push(repository.remote, fine, "main", before)
+
+
+def test_a_branch_that_says_what_is_live_never_goes_back(home: Home) -> None:
+    repository = open_repository(home)
+    git, first = repository.git, head(home)
+    now = another(home)
+    promote(home, "local", "router", now, proof(home, now))
+    last = head(home)
+    with pytest.raises(GitError, match="would go back"):
+        git.push(repository.remote, first, "main", last)
+    with pytest.raises(GitError, match="cannot be removed"):
+        git.push(repository.remote, "", "main", last)
+    stray = git.commit(git.parents(first)[0], {"README": "x"}, "Elsewhere\n")
+    with pytest.raises(GitError, match="does not stand on"):
+        git.push(repository.remote, stray, "main", last)
+    assert head(home) == last
+
+
+def test_a_merge_is_held_to_what_its_branch_proves(home: Home) -> None:
+    repository = open_repository(home)
+    git, before, now = repository.git, head(home), another(home)
+    line = proof(home, now)
+    made = promotions.propose(home, "local", {"router": now}, [line], to_branch=True)
+    path = "manifests/models/local/router.yaml"
+    text = git.read(made.commit, path) or ""
+
+    def merged(content: str) -> str:
+        alone = git.commit(before, {path: content}, "Merge\n")
+        tree = git.text("rev-parse", f"{alone}^{{tree}}")
+        words = ("commit-tree", tree, "-p", before, "-p", made.commit, "-m", "Merge")
+        who = {
+            f"GIT_{role}_{key}": "a"
+            for role in ("AUTHOR", "COMMITTER")
+            for key in ("NAME", "EMAIL")
+        }
+        return git.run(*words, variables=who).decode().strip()
+
+    evil = merged(text.replace(now.bundle, "e" * 16))
+    with pytest.raises(GitError, match="no evidence of it"):
+        git.push(repository.remote, evil, "main", before)
+    good = merged(text)
+    git.push(repository.remote, good, "main", before)
+    assert head(home) == good

@@ -89,3 +89,17 @@ def test_public_keys_travel_as_pem_and_are_named_by_content() -> None:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     with pytest.raises(EvidenceError, match="must be ed25519"):
         signing.read_public(other.public_bytes(serialization.Encoding.PEM, form).decode())
+
+
+def test_a_key_may_come_as_the_text_of_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(*PRIVATE).decode()
+    monkeypatch.setenv(signing.SETTING, pem)
+    found = signing.private_key(Home(tmp_path))
+    assert found.public_key() == key.public_key()
+    assert not (tmp_path / "keys").exists()
+    monkeypatch.setenv(signing.SETTING, pem.replace("PRIVATE", "PUBLIC"))
+    with pytest.raises(EvidenceError, match="TASTEMAKER_SIGNING_KEY: not an unencrypted PEM key"):
+        signing.private_key(Home(tmp_path))
