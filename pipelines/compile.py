@@ -16,6 +16,7 @@ from kfp.dsl.graph_component import GraphComponent
 
 from pipelines.cluster import on_cluster
 from pipelines.full_stack import full_stack
+from pipelines.gate import gate
 from pipelines.ingest import ingest
 from pipelines.materialise import materialise
 from pipelines.retrain import retrain
@@ -28,6 +29,7 @@ from tastemaker.jobs.cluster_config import ClusterConfig
 COMPILED = Path(__file__).parent / "compiled"
 PIPELINES = {
     "full_stack": full_stack,
+    "gate": gate,
     "ingest": ingest,
     "materialise": materialise,
     "retrain": retrain,

@@ -11,9 +11,12 @@ def judge_canary(preset: str = PRESET) -> list[str]:
     from tastemaker.jobs import flow_canary
 
     with open_loop(preset) as loop:
-        said = flow_canary.judge_all(loop.home, loop.engine, loop.config)
-        for verdict in said:
-            loop.say(verdict.text)
-            if verdict.changed:
-                loop.tell("judged", {"model": verdict.model, "what": verdict.text})
-    return [verdict.text for verdict in said]
+        found = flow_canary.judge_all(loop.home, loop.engine, loop.config)
+        for one in found:
+            loop.say(one.text())
+            if one.commit:
+                details = {"model": one.trial.model, "decision": one.verdict.decision}
+                loop.tell("judged", {**details, "commit": one.commit})
+        if not found:
+            loop.say("no canary runs; nothing to do")
+    return [one.text() for one in found]

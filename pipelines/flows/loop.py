@@ -15,6 +15,7 @@ from typing import Any
 from prefect import Flow
 
 from tastemaker.core.config import load_preset
+from tastemaker.core.errors import GitError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
 from tastemaker.jobs import prefect_runs
@@ -47,6 +48,16 @@ class Loop:
         else:
             sys.stderr.write(f"{text}\n")
 
+    def look_at_repository(self) -> None:
+        """Read what is live as the repository has it now; where it is away, as it was last."""
+        from tastemaker.promotion import checkout, repository
+
+        try:
+            if repository.is_there(self.home):
+                checkout.update(self.home)
+        except GitError as error:
+            self.say(f"the repository does not answer, so what was live last counts: {error}")
+
     def tell(self, event: str, details: Mapping[str, Any]) -> None:
         """Let other flows know; nothing listens where there is no server."""
         self.say(f"{event}: {dict(details)}")
@@ -74,6 +85,7 @@ def open_loop(preset: str) -> Iterator[Loop]:
     home = Home.open()
     home.sweep()
     loop = Loop(home, load_preset(FlowConfig, "flows", preset))
+    loop.look_at_repository()
     run = os.environ.get("PREFECT__FLOW_RUN_ID", "") if has_server() else ""
     if not run or prefect_runs.is_alive(home, run):  # a flow within a flow: it is held already
         yield loop

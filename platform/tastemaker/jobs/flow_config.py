@@ -55,6 +55,8 @@ class FlowConfig(Config):
     canary_weight: int = Field(default=10, ge=0, le=50)  # percent; 0: live at once
     features_hours: float = Field(default=24.0, gt=0)  # then features are filled anew
     drift: str = "default"  # preset of the drift check
+    gates: str = "default"  # preset of the thresholds
+    judge: str = "default"  # preset of the canary's judge
     max_attempts: int = Field(default=3, ge=1)  # of one key
     retrain: RetrainRule = RetrainRule()
     retention: RetentionRule = RetentionRule()

@@ -11,7 +11,7 @@ from typing import Any
 from tastemaker.core.errors import NotFound
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import load_dataset
-from tastemaker.jobs import flow_records
+from tastemaker.jobs import flow_records, pipeline_run
 from tastemaker.jobs.flow_config import FlowConfig
 from tastemaker.jobs.flow_records import Outcome
 from tastemaker.promotion import promote
@@ -19,7 +19,12 @@ from tastemaker.promotion.environment import Live, get_live
 from tastemaker.promotion.history import history
 
 GATE, PROMOTE = "evaluate_and_gate", "open_promotion"
-_ROLES = {"recommender": "sequence", "router": "router", "retrieval": "index"}
+_ROLES = {
+    "encoder": "encoder",
+    "retrieval": "index",
+    "recommender": "sequence",
+    "router": "router",
+}
 _DEADLINE_S = 3600.0
 
 
@@ -30,10 +35,12 @@ class Candidates:
     Attributes:
         models: By model; only those that differ from what is live.
         served: Dataset version that the environment is to serve over.
+        evaluated_on: The newest one, on which they are compared with what is live.
     """
 
     models: Mapping[str, Live]
     served: str
+    evaluated_on: str
 
     @property
     def key(self) -> str:
@@ -67,7 +74,8 @@ def candidates(home: Home, made: Mapping[str, str], environment: str) -> Candida
         bundles.pop("retrieval", None)  # the same items in the same space
     wanted = {model: Live(digest, served, encoder.bundle) for model, digest in bundles.items()}
     live = {model: _live(home, environment, model) for model in wanted}
-    return Candidates({m: one for m, one in wanted.items() if live[m] != one}, served)
+    differing = {model: one for model, one in wanted.items() if live[model] != one}
+    return Candidates(differing, served, made["dataset"])
 
 
 def evaluate_and_gate(
@@ -78,27 +86,33 @@ def evaluate_and_gate(
     Returns:
         The outcome; its result says `passed`, `evidence` and `failed` by model. A bundle that
         fails is no failure of the flow: it was judged.
+
+    Raises:
+        TastemakerError: The pipeline failed, or it was given up.
     """
     environment = config.environment
     live = {model: _bundle(home, environment, model) for model in found.models}
+    key = flow_records.key_of(found.key, found.evaluated_on, live, environment, config.gates)
 
     def work() -> Mapping[str, Any]:
-        from tastemaker.jobs import gate
-
-        evidence: dict[str, str] = {}
-        failed: dict[str, str] = {}
-        for model, one in found.models.items():
-            if one.bundle == live[model]:
-                continue  # only the version that it serves over is new
-            try:
-                evidence[model] = gate.run(home, model, one.bundle, one.dataset, environment)
-            except gate.GateFailed as error:
-                failed[model] = str(error)
+        given = {
+            "dataset": found.served,
+            "evaluated_on": found.evaluated_on,
+            "environment": environment,
+            "gates": config.gates,
+            **{_ROLES[model]: one.bundle for model, one in found.models.items()},
+        }
+        judged = pipeline_run.run(home, "gate", key, given, config.pipelines)
+        evidence, failed = (_of(judged, kind) for kind in ("evidence", "failed"))
         return {"evidence": evidence, "failed": failed, "passed": not failed}
 
-    key = flow_records.key_of(found.key, live, environment)
-    limits = {"deadline_s": _DEADLINE_S, "max_attempts": config.max_attempts}
+    limits = {"deadline_s": config.pipelines.timeout_s, "max_attempts": config.max_attempts}
     return flow_records.once(home, GATE, key, work, again=again, **limits)
+
+
+def _of(judged: Mapping[str, str], kind: str) -> dict[str, str]:
+    named = {role.partition("."): text for role, text in judged.items()}
+    return {model: text for (found, _, model), text in named.items() if found == kind}
 
 
 def open_promotion(

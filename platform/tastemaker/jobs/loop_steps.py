@@ -37,3 +37,34 @@ def keep_result(
     }
     job.keep(Home.open(), key, made)
     return key
+
+
+@step
+def gate_set(
+    key: str,
+    dataset: str,
+    evaluated_on: str,
+    environment: str,
+    gates: str = "default",
+    encoder: str = "",
+    index: str = "",
+    sequence: str = "",
+    router: str = "",
+) -> str:
+    """Judge bundles that are to become live together; says what was found under the key."""
+    import tastemaker.jobs.gate_set as job
+    import tastemaker.jobs.pipeline_run as results
+
+    home = Home.open()
+    given = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
+    bundles = {model: digest for model, digest in given.items() if digest}
+    found = job.run(
+        home,
+        bundles,
+        dataset=dataset,
+        evaluated_on=evaluated_on,
+        environment=environment,
+        preset=gates,
+    )
+    results.keep(home, key, found)
+    return key

@@ -1,6 +1,6 @@
 """Job: run a compiled pipeline for a flow, here or on a cluster, and read what it made.
 
-    pipeline-results/<key>.json   written by a run's last step: digests of what it made
+    pipeline-results/<key>.json   written by a run's last step: what it made
 
 One layer retries: on a cluster KFP tries a step again (`presets/cluster`), here nothing does.
 A flow that was killed follows the run that it had submitted, found by its name.
@@ -66,14 +66,17 @@ def keep(home: Home, key: str, made: Mapping[str, str]) -> None:
 
 
 def _all_there(home: Home, made: Mapping[str, str]) -> bool:
+    """Roles are those of parents in cards; `evidence.<model>` too; `failed.<model>` is a text."""
     places = {
         "dataset": ("datasets", "%s.yaml"),
         "dialogues": ("dialogues", "%s"),
         "features": ("features", "%s"),
+        "evidence": ("evidence", "%s.json"),
     }
     for role, digest in made.items():
-        folder, name = places.get(role, ("bundles", "%s"))
-        if not home.holds(folder, name % digest):
+        kind = role.partition(".")[0]
+        folder, name = places.get(kind, ("bundles", "%s"))
+        if kind != "failed" and not home.holds(folder, name % digest):
             return False
     return True
 
