@@ -15,6 +15,7 @@ from tastemaker.jobs.flow_config import FlowConfig
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of, resolve
 from tastemaker.jobs.ray_job_config import RayJobConfig
 from tastemaker.jobs.simulation_config import SimulationConfig
+from tastemaker.promotion.judge_config import JudgeConfig
 
 BY_FAMILY = {family: step for step, (family, _) in STEPS.items()}
 SHIPPED = sorted(path.relative_to(PRESETS).with_suffix("") for path in PRESETS.rglob("*.yaml"))
@@ -30,6 +31,7 @@ def test_shipped_preset_loads(preset: Path) -> None:
         "cluster": ClusterConfig,
         "ray_job": RayJobConfig,
         "flows": FlowConfig,
+        "judge": JudgeConfig,
         "drift": DriftConfig,
         "simulation": SimulationConfig,
     }

@@ -8,6 +8,7 @@ from tastemaker.jobs.flow_config import FlowConfig
 from tastemaker.jobs.full_stack import STEPS, FullStackConfig, config_of
 from tastemaker.jobs.ray_job_config import RayJobConfig
 from tastemaker.jobs.simulation_config import SimulationConfig
+from tastemaker.promotion.judge_config import JudgeConfig
 
 
 def configs() -> dict[str, type[Config]]:
@@ -16,4 +17,5 @@ def configs() -> dict[str, type[Config]]:
     found.update(full_stack=FullStackConfig, cluster=ClusterConfig, ray_job=RayJobConfig)
     found.update(flows=FlowConfig, drift=DriftConfig, simulation=SimulationConfig)
     found.update({preset_family(family): GatesConfig for family in MODEL_OF})
+    found.update(judge=JudgeConfig)
     return found
