@@ -190,10 +190,20 @@ def _judge(
         live=live_bundle,
         config=config,
         on=on,
+        in_set=_new(home, asked),
     )
     page = gate_report.page(home, judged)
     signed = found.model_copy(update={"report": digests.of_bytes([page.encode()])})
     return evidence_files.keep(home, evidence_files.sign(signed, private), page)
+
+
+def _new(home: Home, asked: Asked) -> tuple[str, ...]:
+    """Bundles of its set that are not live yet."""
+    return tuple(
+        bundle
+        for model, bundle in asked.beside.items()
+        if bundle != gate_parts.live_bundle(home, asked.environment, model)
+    )
 
 
 def _evaluated_on(asked: Asked, candidate: Bundle) -> str:

@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tastemaker.core.errors import ConfigError, EvidenceError
+from tastemaker.core.errors import ConfigError, EvidenceError, NotFound
 from tastemaker.core.home import Home
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from tastemaker.jobs.gate import Simulation
 
 evidence_app = typer.Typer(help="What the gates found, signed.", no_args_is_help=True)
 Named = Annotated[str, typer.Argument(metavar="FILE|DIGEST", help="A signed line, or its digest.")]
@@ -35,8 +37,9 @@ def gate(
     beside: Annotated[
         list[str], typer.Option(metavar="MODEL=BUNDLE", help="Promoted with it; repeatable.")
     ] = [],  # noqa: B006
-    simulation: Annotated[str, typer.Option(help="Cases of simulated conversations, JSON.")] = "",
-    live_simulation: Annotated[str, typer.Option(help="The same of what is live.")] = "",
+    simulation: Annotated[
+        str, typer.Option(help="Digest that `tastemaker simulate` printed, of it against live.")
+    ] = "",
     again: Annotated[bool, typer.Option(help="Also where fresh evidence is there.")] = False,
 ) -> None:
     """Judge a bundle against thresholds and what is live; prints the evidence's digest."""
@@ -48,14 +51,8 @@ def gate(
     family = job.FAMILY_OF.get(model)
     if family is None:
         raise ConfigError(f"model={model!r}: the models are {', '.join(job.FAMILY_OF)}")
-    if live_simulation and not simulation:
-        raise ConfigError("--live-simulation is compared with --simulation, which is missing")
-    simulated = None
-    if simulation:
-        simulated = job.Simulation(
-            _cases(simulation), _cases(live_simulation) if live_simulation else None
-        )
     home = Home.open()
+    simulated = _simulation(home, simulation) if simulation else None
     checkout.update(home)  # it is compared with what is live now
     digest = job.run(
         home,
@@ -140,13 +137,11 @@ def _beside(given: list[str], models: list[str]) -> dict[str, str]:
     return found
 
 
-def _cases(file: str) -> dict[str, dict[str, float]]:
-    """Metric -> case -> outcome, as evaluations keep it."""
-    try:
-        found: Any = json.loads(Path(file).read_text())
-        return {
-            metric: {case: float(value) for case, value in cases.items()}
-            for metric, cases in found.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file}: must be JSON of metric, case, outcome: {error}") from None
+def _simulation(home: Home, digest: str) -> "Simulation":
+    from tastemaker.jobs.gate import Simulation
+
+    ours = home.read_text("simulations", digest, "cases.json")
+    if ours is None:
+        raise NotFound(f"no simulation {digest!r} in {home.location}")
+    theirs = home.read_text("simulations", digest, "against-cases.json")
+    return Simulation(json.loads(ours), json.loads(theirs) if theirs else None)

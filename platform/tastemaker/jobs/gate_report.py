@@ -28,6 +28,7 @@ class Judged:
     live: Bundle | None
     config: GatesConfig
     on: str
+    in_set: tuple[str, ...] = ()  # bundles that are promoted with it
 
     @property
     def replaces(self) -> Bundle | None:
@@ -60,9 +61,7 @@ def _verdict(report: Report, judged: Judged) -> None:
     if found.passed:
         text = f"May be promoted: {passed} of {len(found.gates)} gates passed, {beside}."
         report.verdict(True, text, _highlights(judged))
-        base = f"tastemaker promote {found.bundle} --to {found.environment}"
-        tried = found.baseline and found.model != "encoder"
-        report.command("To make it live:", f"{base} --canary 10" if tried else base)
+        report.command(*_promotion(judged))
     else:
         points = [f"{gate.name}: {gate.rule} (found {_short(gate.value)})" for gate in failed]
         text = f"Refused: {len(failed)} of {len(found.gates)} gates failed, {beside}."
@@ -75,6 +74,24 @@ def _verdict(report: Report, judged: Judged) -> None:
         f"version {found.dataset} in embedding space {found.space}."
         + (f" Pipeline run {found.run}." if found.run else "")
     )
+
+
+def _promotion(judged: Judged) -> tuple[str, str]:
+    """How it becomes live: alone, first on some of the requests, or with its set at once."""
+    found = judged.evidence
+    to = f"--to {found.environment}"
+    if judged.in_set:
+        together = " ".join([found.bundle, *judged.in_set])
+        return (
+            "To make it live, once all of its set have passed:",
+            f"tastemaker promote {together} {to}",
+        )
+    if judged.replaces and found.model != "encoder":
+        return (
+            "To try it on a tenth of the requests (without --canary: on all of them at once):",
+            f"tastemaker promote {found.bundle} {to} --canary 10",
+        )
+    return "To make it live:", f"tastemaker promote {found.bundle} {to}"
 
 
 def _highlights(judged: Judged) -> list[str]:
