@@ -58,8 +58,12 @@ def read(home: Home) -> Checkout | None:
     return current(home) or (update(home) if is_there(home) else None)
 
 
-def update(home: Home) -> Checkout:
+def update(home: Home, timeout_s: float | None = None) -> Checkout:
     """Bring the checkout to where the repository's branch is now.
+
+    Args:
+        home: Whose.
+        timeout_s: For a remote's answer; default: that of `Git.fetch`.
 
     Raises:
         ConfigError: No repository is named and the home cannot hold one.
@@ -69,7 +73,7 @@ def update(home: Home) -> Checkout:
         return found
     with held(home.root / "checkout" / "lock"):  # else an older commit could come last
         repository = open_repository(home)
-        return _switch(home, repository.git, repository.fetch())
+        return _switch(home, repository.git, repository.fetch(timeout_s))
 
 
 def _switch(home: Home, git: Git, commit: str) -> Checkout:

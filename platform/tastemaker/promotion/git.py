@@ -142,8 +142,13 @@ class Git:
         words = ("commit-tree", tree, *(("-p", parent) if parent else ()))
         return self.run(*words, stdin=message.encode(), variables=_who()).decode().strip()
 
-    def fetch(self, remote: str, branch: str) -> str:
+    def fetch(self, remote: str, branch: str, timeout_s: float | None = None) -> str:
         """Bring a branch of a remote here; returns its commit, empty where it has none.
+
+        Args:
+            remote: URL or path.
+            branch: Which.
+            timeout_s: For an answer; default: `NETWORK_S`.
 
         Raises:
             GitError: It does not answer.
@@ -151,7 +156,7 @@ class Git:
         ref = f"refs/heads/{branch}"
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", remote)
         try:
-            self.run(*words, f"+{ref}:{ref}", timeout_s=NETWORK_S)
+            self.run(*words, f"+{ref}:{ref}", timeout_s=timeout_s or NETWORK_S)
         except GitError as error:
             if "couldn't find remote ref" in str(error):
                 return ""

@@ -70,21 +70,24 @@ class Repository:
         """Whether looking at it costs nothing but a read of this disk."""
         return "://" not in self.remote and Path(self.remote).is_dir()
 
-    def fetch(self) -> str:
+    def fetch(self, timeout_s: float | None = None) -> str:
         """The commit that the branch is at now, with all its history; empty: no such branch.
+
+        Args:
+            timeout_s: For a remote's answer; default: that of `Git.fetch`.
 
         Raises:
             GitError: The remote does not answer.
         """
-        return self.at(self.branch)
+        return self.at(self.branch, timeout_s)
 
-    def at(self, branch: str) -> str:
+    def at(self, branch: str, timeout_s: float | None = None) -> str:
         """The commit of any branch, as `fetch`."""
         if self.remote == str(self.git.folder):
             return self.git.resolve(f"refs/heads/{branch}")
         with held(self.locks / "fetch.lock"):
             self._forget_left_locks()
-            return self.git.fetch(self.remote, branch)
+            return self.git.fetch(self.remote, branch, timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -233,7 +236,7 @@ def _put(made: Path, target: Path) -> None:
 def _keep_hook(folder: Path, branch: str) -> None:
     """The check of what is pushed, by this interpreter: the one that made it may be gone."""
     hook = folder / "hooks" / "pre-receive"
-    command = f'"{sys.executable}" -m tastemaker.promotion.pre_receive --branch {branch}'
+    command = f'"{sys.executable}" -P -m tastemaker.promotion.pre_receive --branch {branch}'
     text = f"#!/bin/sh\nexec {command}\n"
     if hook.is_file() and hook.read_text() == text and os.access(hook, os.X_OK):
         return

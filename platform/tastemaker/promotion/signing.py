@@ -1,8 +1,8 @@
 """Keys that sign evidence: ed25519, one private key a home, public keys in the repository.
 
 The private key is a PEM file: `TASTEMAKER_SIGNING_KEY` names it (or is its text, where a secret is
-a variable), else it lies in a local home and is made at first use. A key's id is the digest of its public half, so a file's name says
-nothing that has to be believed.
+a variable), else it lies in a local home and is made at first use. A key's id is the digest of its
+public half, so a file's name says nothing that has to be believed.
 """
 
 import os

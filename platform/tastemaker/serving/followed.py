@@ -9,6 +9,7 @@ from tastemaker.promotion import checkout, repository
 
 LOCAL_S = 1.0  # between two looks at a repository of this machine
 REMOTE_S = 10.0  # and at one that is asked over the network
+ANSWER_S = 15.0  # for its answer: `down` waits for a look under way
 
 
 class Followed:
@@ -41,7 +42,7 @@ class Followed:
             followed = repository.open_repository(self.home)
             self.name = followed.name
             self._every_s = LOCAL_S if followed.is_local else REMOTE_S
-            self.commit, self.problem = checkout.update(self.home).commit, ""
+            self.commit, self.problem = checkout.update(self.home, ANSWER_S).commit, ""
         except (TastemakerError, OSError) as error:
             self.problem = str(error)
         if (self.commit, self.problem) != before:
