@@ -104,22 +104,20 @@ class Conversation:
         deeds = self._deeds(seen, rng)
         if self.probe:  # a test question: whatever the answer, what is wanted comes next
             self.probe = ""
-            return deeds, self._ask() if self.turn < turns_max else self._end("turns")
+            self.ended = "turns" if self.turn >= turns_max else ""
+            return deeds, None if self.ended else self._ask()
         self.barren = 0 if any(deed.action == "save" for deed in deeds) else self.barren + 1
         if self.success:
-            return deeds, self._end("satisfied")
-        if self.barren >= self.shopper.nature.patience:
-            return deeds, self._end("impatient")
-        if self.turn >= turns_max:
-            return deeds, self._end("turns")
-        return deeds, self._react(rows, seen, rng)
+            self.ended = "satisfied"
+        elif self.barren >= self.shopper.nature.patience:
+            self.ended = "impatient"
+        elif self.turn >= turns_max:
+            self.ended = "turns"
+        return deeds, None if self.ended else self._react(rows, seen, rng)
 
     def fail(self) -> None:
         """The assistant gave an error instead of a reply: the user leaves."""
         self.ended = "error"
-
-    def _end(self, how: Ended) -> None:
-        self.ended = how
 
     def _deeds(self, seen: Sequence[int], rng: np.random.Generator) -> list[Deed]:
         shopper, deeds = self.shopper, list[Deed]()

@@ -26,8 +26,8 @@ class FactorsConfig(Config):
 
     width: int = Field(default=32, ge=1)  # D
     rounds: int = Field(default=6, ge=1)
-    unseen_weight: float = Field(default=0.05, gt=0)  # of a pair without an event; with one: 1
-    regularisation: float = Field(default=0.02, gt=0)
+    unseen_weight: float = Field(default=0.01, gt=0)  # of a pair without an event; with one: 1
+    regularisation: float = Field(default=0.01, gt=0)
     seed: int = 5
 
 
@@ -59,7 +59,7 @@ def trait_scores(
     has_NA: np.ndarray,
     appeal_N: np.ndarray,
     *,
-    appeal_weight: float = 1.0,
+    appeal_weight: float = 0.25,
 ) -> np.ndarray:
     """Log odds of a user's attributes, mean over an item's own, on top of its appeal, (U, N).
 

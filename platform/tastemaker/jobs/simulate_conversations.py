@@ -154,7 +154,7 @@ def _site(home: Home, settings: SimulationConfig, made: Run) -> Site:
     return Site(
         shop=shop,
         vectors_ND=np.stack(items[column].to_numpy(zero_copy_only=False)),
-        set_aside=_set_aside(home, dataset) - set(shop.place),
+        set_aside=frozenset(_set_aside(home, dataset) - set(shop.place)),
         secret=Secret(title, tuple(shop.traits.item_ids[:3])),
         config=settings,
     )
@@ -289,7 +289,7 @@ def _keep(
 
 def flat(found: Mapping[str, Interval]) -> dict[str, float]:
     """Figures by name, with `_low` and `_high`."""
-    out = {}
+    out: dict[str, float] = {}
     for name, interval in found.items():
         out |= {
             name: interval.value,

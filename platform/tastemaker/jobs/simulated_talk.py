@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tastemaker.core.errors import ServiceError
-from tastemaker.evaluation.simulated_conversations import Conversation
+from tastemaker.evaluation.simulated_conversations import Act, Conversation
 from tastemaker.evaluation.simulated_goals import Shop, Shopper
 from tastemaker.evaluation.simulated_outcomes import Outcome, list_diversity
 from tastemaker.jobs.simulated_client import AssistantClient, TurnReply
@@ -115,7 +115,8 @@ async def _converse(
     client: AssistantClient, site: Site, conversation: Conversation, user: str, seen: Seen
 ) -> None:
     config, number = site.config, conversation.shopper.number
-    act, at = conversation.opening(), None
+    act: Act | None = conversation.opening()
+    at = None
     while act is not None:
         words = wordings(
             *(config.seed, number, conversation.turn),

@@ -60,8 +60,9 @@ def test_appeal_tells_items_of_the_same_traits_apart() -> None:
     appeal_N = np.zeros(40)
     appeal_N[5] = 9
     has_NA = np.ones((40, 1))
-    scores_UN = trait_scores(two_groups(np.random.default_rng(3)), has_NA, appeal_N)
-    assert scores_UN[0, 5] - scores_UN[0, 6] == pytest.approx(np.log(10))
+    users = two_groups(np.random.default_rng(3))
+    scores_UN = trait_scores(users, has_NA, appeal_N, appeal_weight=0.5)
+    assert scores_UN[0, 5] - scores_UN[0, 6] == pytest.approx(0.5 * np.log(10))
 
 
 def test_utilities_are_0_for_a_usual_and_1_for_a_favourite_item_and_never_for_a_known_one() -> None:

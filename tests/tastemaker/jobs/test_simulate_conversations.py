@@ -17,6 +17,8 @@ from tastemaker.jobs.simulation_config import SimulationConfig
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, make_catalogue, serving
 from tests.tastemaker.assistant.wires import Wired
 
+pytestmark = pytest.mark.slow  # a gateway on a port; some 10 s on an idle machine
+
 USERS = 5
 CHAT = "/v1/chat/completions"
 
