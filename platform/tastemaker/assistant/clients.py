@@ -136,8 +136,7 @@ class Upstreams:
     ) -> np.ndarray:
         """Vectors (N, D) of 1 to 64 texts or images in one request; otherwise as `embed`."""
         reply = await self.encoder.predict_all(instances, timeout_s=timeout_s)
-        if reply.get("space", self.space) != self.space:
-            raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
+        self._check_space(reply)
         with _form(self.encoder):
             vectors_ND = _numbers(reply["predictions"], 2)
         return vectors_ND / np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
@@ -178,12 +177,21 @@ class Upstreams:
             return [_scored(rows) for rows in reply["predictions"]]
 
     async def recommend(self, who: Mapping[str, Any], *, k: int, timeout_s: float) -> Prediction:
-        """Embedding and candidates of `{"events": [...]}`."""
+        """Embedding and candidates of `{"events": [...]}`.
+
+        Raises:
+            SpaceMismatch: The recommender reads another space than the catalogue's vectors are in.
+        """
         reply = await self.recommender.predict({**who, "k": k}, timeout_s=timeout_s)
+        self._check_space(reply)
         with _form(self.recommender):
             found = reply["predictions"][0]
             user_U = _numbers(found["user_embedding"], 1)
             return Prediction(user_U, tuple(_scored(found["items"])))
+
+    def _check_space(self, reply: Mapping[str, Any]) -> None:
+        if reply.get("space", self.space) != self.space:
+            raise SpaceMismatch("the assistant", expected=self.space, found=str(reply["space"]))
 
     async def readiness(self) -> dict[str, str]:
         """By service, an empty string when it is ready, else why not."""

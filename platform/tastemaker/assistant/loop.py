@@ -150,7 +150,7 @@ class _Run:
                     self.situation.user, k=self.config.num_items, timeout_s=self.remaining_s()
                 )
             user_U = self.situation.prediction.user_U
-        except (ServiceDown, RequestRefused):
+        except (ServiceDown, RequestRefused, SpaceMismatch):
             self.told.degraded = True
             self.told.notice("What is known of your taste is not available right now.")
             stored_U = self.assistant.taste.embedding(self.question.signals)

@@ -62,7 +62,10 @@ def load(given: argparse.Namespace) -> TypedModel:
     bundle = read_bundle(given.model_dir, family="encoder")
     encoder = load_encoder(bundle.path)
     return TypedModel(
-        "encoder", EncoderInstance, lambda instances: predict(encoder, bundle.digest, instances)
+        "encoder",
+        EncoderInstance,
+        lambda instances: predict(encoder, bundle.digest, instances),
+        bundle=bundle.digest,
     )
 
 

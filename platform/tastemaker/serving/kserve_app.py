@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tastemaker.core.errors import TastemakerError
+from tastemaker.promotion.bundle import BUNDLE_HEADER
 
 MAX_BODY_BYTES = 32 << 20  # of one request
 MAX_INSTANCES = 64
@@ -46,12 +47,19 @@ class TypedModel(Model):  # type: ignore[misc]
         instance: Form of one instance.
         answer: Checked instances to the reply's body; its `TastemakerError` is the client's
             fault.
+        bundle: Digest of what it answers from.
     """
 
     def __init__(
-        self, name: str, instance: Any, answer: Callable[[list[Any]], dict[str, Any]]
+        self,
+        name: str,
+        instance: Any,
+        answer: Callable[[list[Any]], dict[str, Any]],
+        *,
+        bundle: str,
     ) -> None:
         super().__init__(name)
+        self.bundle = bundle
         self.instances: TypeAdapter[list[Any]] = TypeAdapter(list[instance])
         self.answer = answer
         self.ready = True
@@ -111,6 +119,26 @@ class BodyLimit:
             await self.app(scope, receive, send)
 
 
+class BundleName:
+    """ASGI middleware: each answer names the bundle that it comes from.
+
+    On one machine the proxy in front says so; on a cluster nobody else does.
+    """
+
+    def __init__(self, app: Any, bundle: str) -> None:
+        self.app, self.header = app, (BUNDLE_HEADER.encode(), bundle.encode())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass on, adding the header."""
+
+        async def named(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), self.header]}
+            await send(message)
+
+        await self.app(scope, receive, named if scope["type"] == "http" else send)
+
+
 class Server(ModelServer):  # type: ignore[misc]
     """KServe's server, on an address of choice (its own is always all interfaces)."""
 
@@ -158,6 +186,7 @@ def serve(
         logging.getLogger(name).setLevel(logging.CRITICAL)
         logging.getLogger(name).propagate = False
     app.add_middleware(BodyLimit)
+    app.add_middleware(BundleName, bundle=model.bundle)
     server = Server(
         http_port=given.http_port,
         workers=1,

@@ -5,7 +5,8 @@ them), so that any replica can answer for anybody, and a deleted user is gone.
 
 POST /v1/models/recommender:predict {"instances": [{"events": [{"item_id": "a", "action": "save"}],
 "k": 10}]}
--> {"predictions": [{"user_embedding": [...], "items": [{"item_id": "b", "score": 3.2}]}]}
+-> {"predictions": [{"user_embedding": [...], "items": [{"item_id": "b", "score": 3.2}]}],
+    "space": "<digest>"}
 """
 
 import argparse
@@ -36,8 +37,10 @@ class RecommenderInstance(Instance):
     k: int = Field(default=10, ge=1, le=MAX_K)
 
 
-def predict(recommender: Recommender, instances: list[RecommenderInstance]) -> dict[str, Any]:
-    """Embed and recommend for each instance.
+def predict(
+    recommender: Recommender, space: str, instances: list[RecommenderInstance]
+) -> dict[str, Any]:
+    """Embed and recommend for each instance; the reply names the space that the model reads.
 
     Raises:
         DataError: An unknown item or action among the events.
@@ -53,15 +56,18 @@ def predict(recommender: Recommender, instances: list[RecommenderInstance]) -> d
                 "items": [{"item_id": item, "score": score} for item, score in items],
             }
         )
-    return {"predictions": predictions}
+    return {"predictions": predictions, "space": space}
 
 
 def load(given: argparse.Namespace) -> TypedModel:
     """Open the bundle."""
     bundle = read_bundle(given.model_dir, family="sequence")
-    recommender = load_sequence(bundle.path)
+    recommender, (space,) = load_sequence(bundle.path), bundle.card.reads
     return TypedModel(
-        "recommender", RecommenderInstance, lambda instances: predict(recommender, instances)
+        "recommender",
+        RecommenderInstance,
+        lambda instances: predict(recommender, space, instances),
+        bundle=bundle.digest,
     )
 
 

@@ -50,7 +50,12 @@ def load(given: argparse.Namespace) -> TypedModel:
     bundle = read_bundle(given.model_dir, family="index")
     index = ItemIndex(bundle.path)
     bundle.check_space(index.space)
-    return TypedModel("retrieval", RetrievalInstance, lambda instances: predict(index, instances))
+    return TypedModel(
+        "retrieval",
+        RetrievalInstance,
+        lambda instances: predict(index, instances),
+        bundle=bundle.digest,
+    )
 
 
 if __name__ == "__main__":

@@ -88,6 +88,19 @@ def test_recommender_serves_whoever_the_events_are_of(
     assert len(nobody["items"]) == 5
 
 
+def test_each_reply_names_its_bundle_and_its_space(
+    servers: dict[str, str], models: Models
+) -> None:
+    """On a cluster nobody else says so."""
+    wrong = {"instances": "?"}
+    bundles = {"encoder": models.encoder, "retrieval": models.index, "recommender": models.sequence}
+    for model, bundle in bundles.items():
+        assert post(servers, model, wrong).headers["x-tastemaker-bundle"] == bundle
+    reply = post(servers, "recommender", {"instances": [{"events": []}]})
+    assert reply.headers["x-tastemaker-bundle"] == models.sequence
+    assert reply.json()["space"] == models.encoder
+
+
 @pytest.mark.parametrize(
     ("model", "body", "said"),
     [
