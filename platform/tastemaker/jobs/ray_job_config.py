@@ -25,7 +25,7 @@ class RayJobConfig(Config):
     object_store: str = Field(default="2Gi", pattern=BYTES)  # shared memory of each pod
     deadline_s: PositiveInt = 6 * 3600  # from start to end, waiting in a queue left out
     start_deadline_s: PositiveInt = 1800  # until the driver runs: images, nodes
-    retries: int = Field(default=1, ge=0)  # with a new cluster
+    retries: int = Field(default=0, ge=0)  # with a new cluster; KFP tries the whole step again
 
     image: str = ""
     namespace: str = ""  # empty: the step's own
