@@ -275,14 +275,15 @@ def board_completion(data: Dataset, items: Items, vectors: Vectors) -> list[Meas
             ),
         }
         rows += [
-            Measured(name, outcomes(cases, ours), outcomes(cases, theirs), against)
-            for name, (ours, theirs) in figures.items()
+            Measured(name, outcomes(cases, mine), outcomes(cases, others), against)
+            for name, (mine, others) in figures.items()
         ]
         if cold.any():
             some = [case for case, new in zip(cases, cold, strict=True) if new]
-            hits = (metrics.hits_at(found[cold], 10) for found in (ranks, other))
-            pair = [outcomes(some, found) for found in hits]
-            rows.append(Measured("board_completion_cold_r@10", *pair, against))
+            ours, theirs = (
+                outcomes(some, metrics.hits_at(found[cold], 10)) for found in (ranks, other)
+            )
+            rows.append(Measured("board_completion_cold_r@10", ours, theirs, against))
     return rows
 
 

@@ -114,8 +114,13 @@ def _gate_row(gate: Gate) -> dict[str, Any]:
         "gate": gate.name,
         "rule": gate.rule,
         "found": _short(gate.value),
-        "asked": _short(gate.bound),
+        "asked": _asked(gate),
     }
+
+
+def _asked(gate: Gate) -> str:
+    same = isinstance(gate.bound, str) and gate.bound == gate.value
+    return "the same" if same else _short(gate.bound)
 
 
 def _plot(report: Report, judged: Judged) -> None:
@@ -125,7 +130,8 @@ def _plot(report: Report, judged: Judged) -> None:
         rows = [
             (name, figure.gain, figure.gain_low, figure.gain_high)
             for name, figure in shown.items()
-            if figure.gain is not None
+            if not _is_baseline(name)
+            and figure.gain is not None
             and figure.gain_low is not None
             and figure.gain_high is not None
         ]
