@@ -23,6 +23,10 @@ from pipelines.components.train_router import train_router
 from pipelines.components.train_sequence import train_sequence
 
 ROLES = {"encoder": "encoder", "index": "retrieval", "sequence": "recommender", "router": "router"}
+RUN = {
+    "run_name": dsl.PIPELINE_JOB_NAME_PLACEHOLDER,
+    "run_id": dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+}
 
 
 @dsl.pipeline(name="full-stack")
@@ -97,8 +101,8 @@ def full_stack(
             environment=environment,
             preset=gates,
             **made,
+            **RUN,
         )
-        judged.set_display_name(f"gate-{model}")
         judged.set_caching_options(False)  # it compares with what is live
         evidence[f"{role}_evidence"] = judged.output
     live = promote(
@@ -108,5 +112,6 @@ def full_stack(
         features_settings=materialise_features_settings,
         **made,
         **evidence,
+        **RUN,
     )
     live.set_caching_options(False)  # it moves a branch: another run may have moved it since

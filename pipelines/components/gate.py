@@ -16,8 +16,21 @@ def gate(
     index: str,
     sequence: str,
     router: str,
+    run_name: str,
+    run_id: str,
 ) -> str:
     """Judges a bundle; returns the digest of its signed evidence."""
     from tastemaker.jobs import steps
 
-    return steps.gate(model, bundle, dataset, environment, preset, encoder, index, sequence, router)
+    return steps.gate(
+        model,
+        bundle,
+        dataset,
+        environment,
+        preset,
+        encoder,
+        index,
+        sequence,
+        router,
+        f"{run_name}/{run_id}",
+    )

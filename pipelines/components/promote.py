@@ -18,6 +18,8 @@ def promote(
     sequence_evidence: str,
     router_evidence: str,
     environment: str,
+    run_name: str,
+    run_id: str,
     features_settings: str = "",
 ) -> str:
     """Makes judged bundles live by one commit."""
@@ -33,4 +35,5 @@ def promote(
         [encoder_evidence, index_evidence, sequence_evidence, router_evidence],
         environment,
         features_settings,
+        f"{run_name}/{run_id}",
     )

@@ -54,7 +54,7 @@ def run(
     for family, digest in (("index", index), ("sequence", sequence), ("router", router)):
         _check(load_bundle(home, digest, family=family), encoder, sequence)
     bundles = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
-    why = f"Made by {run_name}" if run_name else "Made by the pipeline full_stack"
+    why = f"Made by the pipeline run {run_name}" if run_name else ""
     promote_set(home, environment, as_set(bundles, dataset), evidence, why)
     checkout.update(home)
     return digests.of_json([environment, dataset, bundles])

@@ -209,6 +209,7 @@ def gate(
     index: str = "",
     sequence: str = "",
     router: str = "",
+    run_name: str = "",
 ) -> str:
     """Judge a bundle, beside those that are promoted with it; returns its signed evidence."""
     import tastemaker.jobs.gate as job
@@ -222,7 +223,9 @@ def gate(
         raise ConfigError(f"model={model!r}: one of {', '.join(FAMILIES)}")
     beside = {"encoder": encoder, "retrieval": index, "recommender": sequence, "router": router}
     config = load_gates(FAMILIES[model], preset)
-    return job.run(home, model, bundle, dataset, environment, config=config, beside=beside)
+    return job.run(
+        home, model, bundle, dataset, environment, config=config, beside=beside, run_name=run_name
+    )
 
 
 @step
@@ -236,12 +239,15 @@ def promote(
     evidence: Sequence[str],
     environment: str = "local",
     features_settings: str = "",
+    run_name: str = "",
 ) -> str:
     """Make judged bundles live in an environment by one commit; `features` are live too."""
     import tastemaker.jobs.promote as job
 
     home = Home.open()
-    digest = job.run(home, dataset, encoder, index, sequence, router, evidence, environment)
+    digest = job.run(
+        home, dataset, encoder, index, sequence, router, evidence, environment, run_name
+    )
     if not _features_are_live(home, features):
         materialise_features(dataset, sequence, features_settings)
     return digest
