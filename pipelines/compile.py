@@ -15,6 +15,7 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 from kfp.dsl.graph_component import GraphComponent
 
 from pipelines.cluster import on_cluster
+from pipelines.drift import drift
 from pipelines.full_stack import full_stack
 from pipelines.gate import gate
 from pipelines.ingest import ingest
@@ -28,6 +29,7 @@ from tastemaker.jobs.cluster_config import ClusterConfig
 
 COMPILED = Path(__file__).parent / "compiled"
 PIPELINES = {
+    "drift": drift,
     "full_stack": full_stack,
     "gate": gate,
     "ingest": ingest,

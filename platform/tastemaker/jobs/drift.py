@@ -7,13 +7,11 @@ the items (embedding drift), one feature at a time (feature drift), and what bec
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from sqlalchemy import Engine, select
 
-from tastemaker.core.config import load_preset
 from tastemaker.core.home import Home
 from tastemaker.data import event_log
 from tastemaker.data.all_events import ANONYMOUS
@@ -28,16 +26,11 @@ from tastemaker.evaluation.drift import (
     psi_interval,
     shares,
 )
-from tastemaker.jobs import answer_quality, drift_record, drift_report, flow_records
+from tastemaker.jobs import answer_quality, drift_record, drift_report, new_data
 from tastemaker.jobs.drift_config import DriftConfig
-from tastemaker.jobs.flow_config import FlowConfig
-from tastemaker.jobs.flow_records import Outcome
-from tastemaker.promotion.bundle import load_bundle
 from tastemaker.promotion.environment import get_live
 
-FLOW = "check_drift"
 _DAY_MS = 86_400_000
-_DEADLINE_S = 1800.0
 _MAX_LOGGED = 1_000_000  # rows that fit in memory with room to spare
 
 
@@ -59,44 +52,42 @@ class Window:
         return len(self.vectors_ND)
 
 
-def check(
+def run(
     home: Home,
     engine: Engine,
-    config: FlowConfig,
+    environment: str,
+    rules: DriftConfig,
+    key: str,
     *,
     now_ms: int | None = None,
-    again: bool = False,
-) -> Outcome:
-    """Compare, report, remember; once for a live model, a state of the log and a day.
+) -> list[str]:
+    """Compare, report, remember.
+
+    Args:
+        home: Where everything lives.
+        engine: The operational database.
+        environment: Whose live models.
+        rules: What counts as drift.
+        key: Names the report.
+        now_ms: The present; default: now.
 
     Returns:
-        The outcome; its result says `drifted`, `names` of what did, and `report`.
+        Names of what drifted.
 
     Raises:
-        NotFound: Nothing is live.
+        NotFound: Nothing is live, or what it was trained on is gone.
     """
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
-    rules = load_preset(DriftConfig, "drift", config.drift)
-    live = get_live(home, config.environment, "recommender")
-    log, day = event_log.next_id(engine), now_ms // _DAY_MS
-    key = flow_records.key_of(live.bundle, live.space, log, day, rules.model_dump(mode="json"))
-
-    def work() -> Mapping[str, Any]:
-        trained_on = load_bundle(home, live.bundle, family="sequence").card.parents["dataset"]
-        data = load_dataset(home, trained_on)
-        begin_ms = now_ms - int(rules.recent_days * _DAY_MS)
-        findings = compare_events(data, live.space, engine, begin_ms, rules)
-        recent = answer_quality.count(engine, begin_ms, now_ms)
-        before = answer_quality.count(engine, 0, begin_ms)
-        findings += answer_quality.compare(recent, before, rules)
-        html = drift_report.html(findings, environment=config.environment, bundle=live.bundle)
-        drift_record.keep(home, config.environment, key, findings, html)
-        names = [one.name for one in findings if one.drifted]
-        report = home.uri(drift_record.FOLDER, f"{key}.html")
-        return {"drifted": bool(names), "names": names, "report": report}
-
-    limits = {"deadline_s": _DEADLINE_S, "max_attempts": config.max_attempts}
-    return flow_records.once(home, FLOW, key, work, again=again, **limits)
+    live = get_live(home, environment, "recommender")
+    data = load_dataset(home, new_data.trained_on(home, environment))
+    begin_ms = now_ms - int(rules.recent_days * _DAY_MS)
+    findings = compare_events(data, live.space, engine, begin_ms, rules)
+    recent = answer_quality.count(engine, begin_ms, now_ms)
+    before = answer_quality.count(engine, 0, begin_ms)
+    findings += answer_quality.compare(recent, before, rules)
+    html = drift_report.html(findings, environment=environment, bundle=live.bundle)
+    drift_record.keep(home, environment, key, findings, html)
+    return [one.name for one in findings if one.drifted]
 
 
 def compare_events(

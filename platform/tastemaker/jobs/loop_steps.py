@@ -68,3 +68,19 @@ def gate_set(
     )
     results.keep(home, key, found)
     return key
+
+
+@step
+def check_drift(key: str, environment: str, settings: str = "") -> str:
+    """Compare what happens now with what the live models know; says it under the key."""
+    import tastemaker.jobs.drift as job
+    import tastemaker.jobs.pipeline_run as results
+    from tastemaker.core.config import from_settings
+    from tastemaker.core.database import open_database
+    from tastemaker.jobs.drift_config import DriftConfig
+
+    home, rules = Home.open(), from_settings(DriftConfig, settings, family="drift")
+    names = job.run(home, open_database(home.database()), environment, rules, key)
+    report = home.uri("drift", f"{key}.html")
+    results.keep(home, key, {"names": "; ".join(names), "report": report})
+    return key

@@ -66,17 +66,17 @@ def keep(home: Home, key: str, made: Mapping[str, str]) -> None:
 
 
 def _all_there(home: Home, made: Mapping[str, str]) -> bool:
-    """Roles are those of parents in cards; `evidence.<model>` too; `failed.<model>` is a text."""
+    """Digests by the roles of cards, `evidence.<model>` too; any other role holds a text."""
     places = {
         "dataset": ("datasets", "%s.yaml"),
         "dialogues": ("dialogues", "%s"),
         "features": ("features", "%s"),
         "evidence": ("evidence", "%s.json"),
+        **dict.fromkeys(("encoder", "index", "sequence", "router"), ("bundles", "%s")),
     }
     for role, digest in made.items():
-        kind = role.partition(".")[0]
-        folder, name = places.get(kind, ("bundles", "%s"))
-        if kind != "failed" and not home.holds(folder, name % digest):
+        folder, name = places.get(role.partition(".")[0], ("", ""))
+        if folder and not home.holds(folder, name % digest):
             return False
     return True
 

@@ -13,7 +13,7 @@ from tastemaker.core.home import Home
 from tastemaker.data import event_log
 from tastemaker.data.dataset import load_dataset
 from tastemaker.data.event_log import LiveEvent
-from tastemaker.jobs import answer_quality, drift, drift_record
+from tastemaker.jobs import answer_quality, drift, drift_record, flow_drift
 from tastemaker.jobs.answer_quality import Counts, of_turn
 from tastemaker.jobs.drift_config import DriftConfig
 from tastemaker.jobs.flow_config import FlowConfig
@@ -78,18 +78,34 @@ def test_nothing_at_all_gives_no_verdict(home: Home, engine: Engine) -> None:
     assert not any(compared(home, engine).values())
 
 
-def test_a_check_is_kept_reported_and_made_once(home: Home, engine: Engine) -> None:
+def test_a_check_is_kept_and_reported(home: Home, engine: Engine) -> None:
+    assert not drift_record.latest_drifted(home, "local")
     act(engine, [7] * 400, action="click")
-    config = load_preset(FlowConfig, "flows", "tiny")
-    rules = config.model_copy(update={"drift": "default"})
-    first = drift.check(home, engine, rules, now_ms=NOW_MS)
-    assert first.record.result["drifted"] is drift_record.latest_drifted(home, "local")
-    page = Path(str(first.record.result["report"])).read_text()
+    names = drift.run(home, engine, "local", RULES, "k1", now_ms=NOW_MS)
+    assert "category" in names
+    assert drift_record.latest_drifted(home, "local")
+    page = (home.root / "drift" / "k1.html").read_text()
     assert "Drift in local" in page
     assert "category" in page
-    assert not drift.check(home, engine, rules, now_ms=NOW_MS).fresh
+
+
+def test_a_flow_checks_once_for_a_state_of_the_log(
+    home: Home, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_preset(FlowConfig, "flows", "tiny")
+    keys: list[str] = []
+
+    def run(home: Home, name: str, key: str, given: object, rule: object) -> dict[str, str]:
+        keys.append(key)
+        return {"names": "price", "report": "r.html"}
+
+    monkeypatch.setattr(flow_drift.pipeline_run, "run", run)
+    first = flow_drift.check(home, engine, config)
+    assert first.record.result["drifted"]
+    assert not flow_drift.check(home, engine, config).fresh
     act(engine, [1])
-    assert drift.check(home, engine, rules, now_ms=NOW_MS).fresh
+    assert flow_drift.check(home, engine, config).fresh
+    assert len(set(keys)) == 2
 
 
 def turn(**more: object) -> dict[str, object]:
