@@ -61,7 +61,7 @@ def read_turns(engine: Engine, model: str, begin_ms: int, end_ms: int) -> list[T
     own = _TURNS.c.time_ms
     rows = select(_TURNS).where(own >= begin_ms, own < end_ms).order_by(own, _TURNS.c.turn_id)
     with engine.connect() as connection:
-        found = (_turn(row._mapping, model) for row in connection.execute(rows))
+        found = (_turn(dict(row), model) for row in connection.execute(rows).mappings())
         return [turn for turn in found if turn.asked]
 
 

@@ -9,7 +9,7 @@ when no figure can be worse by more than its margin (non-inferiority), each at i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,7 @@ from tastemaker.promotion.comparison import Harm, Limits
 from tastemaker.promotion.judge_config import JudgeConfig
 
 Decision = Literal["wait", "step", "revert"]
+_Compared = tuple[float, float, Harm]  # the canary's figure, the stable one's, the harm
 
 
 @dataclass(frozen=True)
@@ -185,40 +186,51 @@ def _finding(name: str, canary: float, stable: float, harm: Harm, margin: float)
 
 def _compared(
     canary: Sample, stable: Sample, silence: Silence, zs: tuple[float, float]
-) -> Mapping[str, tuple[float, float, Harm]]:
+) -> Mapping[str, _Compared]:
     """By figure, both values and the harm; figures of which there is nothing are left out."""
-    found: dict[str, tuple[float, float, Harm]] = {}
-
-    def shares(name: str, *parts: np.ndarray, good: bool = False) -> None:
-        first, second = (
-            [comparison.share(*pair, z) for z in zs] for pair in (parts[:2], parts[2:])
-        )
-        values = first[0].value, second[0].value
-        if good:  # more of it is better: the harm is what the stable one has more
-            first, second = second, first
-        found[name] = (*values, comparison.difference(_two(first), _two(second)))
-
-    def ratios(name: str, first: list[Limits], second: list[Limits]) -> None:
-        harm = comparison.as_ratio(comparison.difference(_two(first), _two(second)))
-        found[name] = (math.exp(first[0].value), math.exp(second[0].value), harm)
-
+    found: dict[str, _Compared] = {}
     if canary.calls_N.sum() and stable.calls_N.sum():
-        shares("errors", canary.failed_N, canary.calls_N, stable.failed_N, stable.calls_N)
+        ours, theirs = (canary.failed_N, canary.calls_N), (stable.failed_N, stable.calls_N)
+        found["errors"] = _shares(ours, theirs, zs)
     if silence.silent_T.sum() and silence.calls_B.sum():
-        shares("no_answer", silence.silent_T, silence.calls_T, silence.silent_B, silence.calls_B)
+        now, before = (silence.silent_T, silence.calls_T), (silence.silent_B, silence.calls_B)
+        found["no_answer"] = _shares(now, before, zs)
     if len(canary.ms_N) and len(stable.ms_N):
         for name, q in (("median_ms", 0.5), ("p95_ms", 0.95)):
-            both = ([comparison.log_quantile(s.ms_N, q, z) for z in zs] for s in (canary, stable))
-            ratios(name, *both)
+            found[name] = _ratio(
+                _two(comparison.log_quantile(canary.ms_N, q, z) for z in zs),
+                _two(comparison.log_quantile(stable.ms_N, q, z) for z in zs),
+            )
     if canary.shown_M.sum() and stable.shown_M.sum():
-        shares("saves", canary.saved_M, canary.shown_M, stable.saved_M, stable.shown_M, good=True)
+        ours, theirs = (canary.saved_M, canary.shown_M), (stable.saved_M, stable.shown_M)
+        value, other, harm = _shares(theirs, ours, zs)  # fewer saves are the harm
+        found["saves"] = (other, value, harm)
     if canary.cents_M.sum() and stable.cents_M.sum():
-        both = ([comparison.log_mean(s.cents_M, z) for z in zs] for s in (canary, stable))
-        ratios("cents", *both)
+        found["cents"] = _ratio(
+            _two(comparison.log_mean(canary.cents_M, z) for z in zs),
+            _two(comparison.log_mean(stable.cents_M, z) for z in zs),
+        )
     return found
 
 
-def _two(limits: list[Limits]) -> tuple[Limits, Limits]:
+def _shares(
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    zs: tuple[float, float],
+) -> _Compared:
+    """Hits of trials, of two sides."""
+    ours = _two(comparison.share(*first, z) for z in zs)
+    theirs = _two(comparison.share(*second, z) for z in zs)
+    return ours[0].value, theirs[0].value, comparison.difference(ours, theirs)
+
+
+def _ratio(first: tuple[Limits, Limits], second: tuple[Limits, Limits]) -> _Compared:
+    """Two figures whose logarithms are given."""
+    harm = comparison.as_ratio(comparison.difference(first, second))
+    return math.exp(first[0].value), math.exp(second[0].value), harm
+
+
+def _two(limits: Iterable[Limits]) -> tuple[Limits, Limits]:
     first, second = limits
     return first, second
 

@@ -95,7 +95,7 @@ def test_servers_that_do_not_say_their_bundle_are_no_fault(gateway: Gateway) -> 
 
 def test_a_record_from_before_this_was_kept_can_be_read() -> None:
     fields = {"id": "1", "created": 1, "conversation": "c", "question": "q", "text": "t"}
-    lists = {"items": [], "steps": [], "notices": []}
+    lists: dict[str, list[str]] = {"items": [], "steps": [], "notices": []}
     rest = {"prompt_tokens": 0, "completion_tokens": 0, "ms": 1.0, "cents": 0.0, "trace": ""}
     reply = Reply.of_record({**fields, **lists, **rest})
     assert (reply.bundles, reply.calls, reply.versions) == ({}, (), {})
