@@ -6,23 +6,21 @@ judged once: its evidence is found again for as long as it is fresh.
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
 
 from tastemaker import __version__
 from tastemaker.core import digests
-from tastemaker.core.config import to_settings
-from tastemaker.core.errors import ConfigError, DataError, EvidenceError, NotFound, TastemakerError
+from tastemaker.core.errors import ConfigError, DataError, NotFound, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.evaluation import gates
-from tastemaker.evaluation.cases import Cases
 from tastemaker.evaluation.gate_config import MODEL_OF, GatesConfig, load_gates
 from tastemaker.evaluation.gates import Figure, Verdict
 from tastemaker.jobs import gate_costs, gate_evaluations, gate_parts, gate_report
+from tastemaker.jobs.gate_asked import Asked, Simulation, fresh, key_of, remember
 from tastemaker.promotion import evidence as evidence_files
 from tastemaker.promotion.bundle import Bundle, load_bundle
 from tastemaker.promotion.evidence import Evidence, Gate, Metric
-from tastemaker.promotion.signing import key_id, private_key
+from tastemaker.promotion.signing import private_key
 
 FAMILY_OF = {model: family for family, model in MODEL_OF.items()}
 
@@ -33,42 +31,6 @@ class GateFailed(TastemakerError):
     def __init__(self, message: str, evidence: str) -> None:
         super().__init__(message)
         self.evidence = evidence
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Simulated conversations: metric -> user and seed -> outcome."""
-
-    candidate: Cases
-    live: Cases | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be judged.
-
-    Attributes:
-        model: encoder, retrieval, recommender or router.
-        bundle: Its digest.
-        dataset: Dataset version that it is to serve over.
-        environment: Where it is to become live.
-        dialogues: What a router is evaluated on; "": what it was trained from.
-        evaluated_on: Dataset version that another model is evaluated on; "": `dataset`. One that
-            is trained on newer events has seen what the older version held out.
-        beside: Bundles that are promoted in the same set, by model.
-        simulation: Of whole conversations, where one was made.
-        run: The pipeline run that asks, for the evidence.
-    """
-
-    model: str
-    bundle: str
-    dataset: str
-    environment: str = "local"
-    dialogues: str = ""
-    evaluated_on: str = ""
-    beside: Mapping[str, str] = field(default_factory=dict)
-    simulation: Simulation | None = None
-    run: str = ""
 
 
 def run(
@@ -138,11 +100,11 @@ def judge(home: Home, asked: Asked, config: GatesConfig, *, again: bool = False)
         )
     live = gate_parts.live_bundle(home, asked.environment, asked.model)
     beside = gate_parts.others(home, asked.environment, asked.model, asked.beside)
-    key = _key(asked, config, live, beside)
-    found = None if again else _fresh(home, key, config)
+    key = key_of(asked, config, live, beside, gate_parts.live_features(home))
+    found = None if again else fresh(home, key, config)
     if found is None:
         found = _judge(home, asked, config, candidate, live, beside)
-        home.write_text(found, "evidence", "judged", key)
+        remember(home, key, found)
     _raise_if_failed(home, found)
     return found
 
@@ -262,34 +224,6 @@ def _evidence(
         created=evidence_files.utc_now(),
     )
     return Evidence.model_validate(content)
-
-
-def _key(asked: Asked, config: GatesConfig, live: str, beside: Mapping[str, str]) -> str:
-    """Everything that a verdict hangs on."""
-    simulated = asked.simulation and [asked.simulation.candidate, asked.simulation.live]
-    return digests.of_json(
-        [
-            *(asked.model, asked.bundle, asked.dataset, asked.environment, asked.dialogues),
-            asked.evaluated_on,
-            *(live, dict(beside), sorted(asked.beside), simulated),
-            *(to_settings(config), __version__),
-        ]
-    )
-
-
-def _fresh(home: Home, key: str, config: GatesConfig) -> str | None:
-    """Evidence of the same inputs that is young enough, and is what this home's key signed."""
-    digest = home.read_text("evidence", "judged", key)
-    if digest is None:
-        return None
-    own = private_key(home).public_key()
-    try:
-        text = evidence_files.load_text(home, digest)
-        found = evidence_files.verify(text, {key_id(own): own})
-        found.check_age(timedelta(days=config.fresh_days), datetime.now(UTC))
-    except (NotFound, EvidenceError):
-        return None
-    return digest
 
 
 def _raise_if_failed(home: Home, digest: str) -> None:

@@ -12,7 +12,7 @@ from tastemaker.core.home import Home
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from tastemaker.jobs.gate import Simulation
+    from tastemaker.jobs.gate_asked import Simulation
 
 evidence_app = typer.Typer(help="What the gates found, signed.", no_args_is_help=True)
 Named = Annotated[str, typer.Argument(metavar="FILE|DIGEST", help="A signed line, or its digest.")]
@@ -138,7 +138,7 @@ def _beside(given: list[str], models: list[str]) -> dict[str, str]:
 
 
 def _simulation(home: Home, digest: str) -> "Simulation":
-    from tastemaker.jobs.gate import Simulation
+    from tastemaker.jobs.gate_asked import Simulation
 
     ours = home.read_text("simulations", digest, "cases.json")
     if ours is None:

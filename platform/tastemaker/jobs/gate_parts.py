@@ -58,11 +58,16 @@ def check(
     parts = {one: part_of(one, load_bundle(home, digest)) for one, digest in beside.items()}
     items = frozenset(data.read("items", ["item_id"])["item_id"].to_pylist())
     verdicts = compatibility.check(part, parts, held=set(data.spaces.values()), items=items)
+    return verdicts + compatibility.features(part, *live_features(home), in_set=in_set)
+
+
+def live_features(home: Home) -> tuple[str, str]:
+    """Encoder and sequence bundle that the live features are of; "" where there are none."""
     try:
         live = features.current(home)
     except NotFound:
-        return verdicts
-    return verdicts + compatibility.features(part, live.encoder, live.sequence, in_set=in_set)
+        return "", ""
+    return live.encoder, live.sequence
 
 
 def part_of(model: str, bundle: Bundle) -> Part:

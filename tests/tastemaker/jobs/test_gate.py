@@ -15,6 +15,7 @@ from tastemaker.evaluation import tracking
 from tastemaker.evaluation.gate_config import GatesConfig, load_gates
 from tastemaker.jobs import gate, gate_commands, train_sequence
 from tastemaker.jobs.gate import GateFailed
+from tastemaker.jobs.gate_asked import Simulation
 from tastemaker.promotion import evidence as ev
 from tastemaker.promotion.bundle import Card, load_bundle, write_bundle
 from tastemaker.promotion.signing import key_id, private_key
@@ -216,7 +217,7 @@ def test_harm_in_simulated_conversations_stops_it(shop: Shop) -> None:
         arguments = (shop.home, "recommender", shop.good, shop.dataset)
         words: dict[str, Any] = {
             "config": GatesConfig(**RULES),
-            "simulation": gate.Simulation(cases),
+            "simulation": Simulation(cases),
         }
         if passed:
             assert shop.read(gate.run(*arguments, **words)).passed
