@@ -151,6 +151,7 @@ def test_a_part_of_another_set_is_refused(home: Home) -> None:
     assert live_of(home) == before
 
 
+@pytest.mark.slow
 def test_a_canary_is_tried_stepped_and_becomes_stable(home: Home) -> None:
     stable, now = get_live(home, "local", "router"), another(home)
     promote(home, "local", "router", now, proof(home, now), canary=10)
@@ -195,6 +196,7 @@ def test_a_rollback_ends_a_canary_first(home: Home) -> None:
     assert "Reason: it is slow" in message
 
 
+@pytest.mark.slow
 def test_rollbacks_go_back_further_each_time_and_end(home: Home) -> None:
     first, second = get_live(home, "local", "router"), another(home)
     promote(home, "local", "router", second, proof(home, second))
@@ -210,6 +212,7 @@ def test_rollbacks_go_back_further_each_time_and_end(home: Home) -> None:
     assert get_live(home, "local", "router") == first
 
 
+@pytest.mark.slow
 def test_an_encoders_set_goes_back_together(home: Home) -> None:
     before, other = live_of(home), make_set(home, "b")
     promote_set(home, "local", other, signed_set(home, other, before))
@@ -221,6 +224,7 @@ def test_an_encoders_set_goes_back_together(home: Home) -> None:
         rollback(home, "local", "retrieval")
 
 
+@pytest.mark.slow
 def test_what_people_wrote_stays(home: Home) -> None:
     text = read_file(home, "local", "router") or ""
     write_file(home, "local", "router", f"# ours\n{text}replicas: {{ min: 2 }}  # two\n")
@@ -282,6 +286,7 @@ def test_a_push_without_evidence_is_refused_by_the_hook(home: Home) -> None:
     assert head(home) == before
 
 
+@pytest.mark.slow
 def test_the_keys_that_count_are_those_before_the_push(home: Home, tmp_path: Path) -> None:
     repository = open_repository(home)
     git, before, now = repository.git, head(home), another(home)
@@ -330,6 +335,7 @@ def test_what_is_shared_may_name_no_bundle(home: Home) -> None:
     git.push(repository.remote, fine, "main", before)
 
 
+@pytest.mark.slow
 def test_a_branch_that_says_what_is_live_never_goes_back(home: Home) -> None:
     repository = open_repository(home)
     git, first = repository.git, head(home)
