@@ -105,7 +105,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process = start_pipeline(home, second)
-    assert process.wait(timeout=600) == 0, second.read_text()[-4000:]
+    assert process.wait(timeout=1200) == 0, second.read_text()[-4000:]
     return Chain(home, first.read_text(), second.read_text())
 
 

@@ -49,7 +49,7 @@ class Submission:
 
     @property
     def caching(self) -> bool | None:
-        """What the SDK is told: True would cache `deploy` too, so it is never said."""
+        """What the SDK is told: True would cache `promote` too, so it is never said."""
         return None if self.use_cache else False
 
 
