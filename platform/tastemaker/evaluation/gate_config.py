@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from tastemaker.core import digests
 from tastemaker.core.config import Config, load_preset, presets
 from tastemaker.core.errors import ConfigError
 
@@ -75,3 +76,10 @@ def load_gates(family: str, name: str = "default") -> GatesConfig:
     if not presets(preset_family(family)):
         raise ConfigError(f"no gates for family {family!r}: the families are {', '.join(MODEL_OF)}")
     return load_preset(GatesConfig, preset_family(family), name)
+
+
+def named(family: str, config: GatesConfig) -> str:
+    """Thresholds as evidence names them: a shipped preset or `changed`, and their digest."""
+    names = presets(preset_family(family))
+    same = [name for name in names if load_gates(family, name) == config]
+    return f"{same[0] if same else 'changed'} {digests.of_json(config.model_dump(mode='json'))}"

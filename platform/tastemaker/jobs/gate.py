@@ -13,7 +13,7 @@ from tastemaker.core import digests
 from tastemaker.core.errors import ConfigError, DataError, NotFound, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.evaluation import gates
-from tastemaker.evaluation.gate_config import MODEL_OF, GatesConfig, load_gates
+from tastemaker.evaluation.gate_config import MODEL_OF, GatesConfig, load_gates, named
 from tastemaker.evaluation.gates import Figure, Verdict
 from tastemaker.jobs import gate_costs, gate_evaluations, gate_parts, gate_report
 from tastemaker.jobs.gate_asked import Asked, Simulation, fresh, key_of, remember
@@ -204,7 +204,7 @@ def _evidence(
     verdicts: list[Verdict],
     cost: dict[str, float],
 ) -> Evidence:
-    card, named = candidate.card, config.metrics()
+    card, ruled = candidate.card, config.metrics()
     kind = "dialogues" if asked.model == "router" else "dataset"
     content = dict(
         model=asked.model,
@@ -215,7 +215,8 @@ def _evidence(
         space=candidate.digest if card.writes_space else "".join(card.reads),
         baseline=live,
         evaluated_on={kind: on},
-        metrics={name: Metric(**asdict(found)) for name, found in figures.items() if name in named},
+        thresholds=named(card.family, config),
+        metrics={name: Metric(**asdict(found)) for name, found in figures.items() if name in ruled},
         gates=tuple(Gate(**asdict(verdict)) for verdict in verdicts),
         passed=all(verdict.passed for verdict in verdicts),
         cost=cost,

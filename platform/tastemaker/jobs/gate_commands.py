@@ -77,6 +77,7 @@ def show(named: Named) -> None:
     found = read_unverified(_text(Home.open(), named))
     typer.echo(f"{found.model} {found.bundle} for {found.environment}, judged {found.created}")
     typer.echo(f"dataset {found.dataset}, space {found.space}, live then: {found.baseline or '-'}")
+    typer.echo(f"thresholds {found.thresholds}, version {found.code_version}")
     for name, metric in sorted(found.metrics.items()):
         gain = "" if metric.gain is None else f", gain {metric.gain:+.4f} ({metric.comparison})"
         typer.echo(f"  {name} {metric.value:.4f} ({metric.low:.4f} to {metric.high:.4f}){gain}")

@@ -74,6 +74,12 @@ def _verdict(report: Report, judged: Judged) -> None:
         f"version {found.dataset} in embedding space {found.space}."
         + (f" Pipeline run {found.run}." if found.run else "")
     )
+    preset, _, digest = found.thresholds.partition(" ")
+    report.text(
+        f"Thresholds are not those of a preset: somebody changed them by hand ({digest})."
+        if preset == "changed"
+        else f"Thresholds: preset {preset} ({digest})."
+    )
 
 
 def _promotion(judged: Judged) -> tuple[str, str]:

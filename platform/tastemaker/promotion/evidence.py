@@ -76,6 +76,7 @@ class Evidence(Config):
     space: str  # embedding space that it reads; an encoder's own digest
     baseline: str = ""  # bundle that was live when this was judged; "": none
     evaluated_on: dict[str, str] = Field(default_factory=dict)  # dataset or dialogues: their digest
+    thresholds: str = ""  # name of their preset ("changed": none) and digest of their content
     metrics: dict[str, Metric] = Field(default_factory=dict)
     gates: tuple[Gate, ...]
     passed: bool

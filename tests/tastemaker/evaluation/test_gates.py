@@ -8,7 +8,7 @@ import pytest
 from tastemaker.core.errors import ConfigError
 from tastemaker.evaluation import gates
 from tastemaker.evaluation.cases import outcomes
-from tastemaker.evaluation.gate_config import GatesConfig, load_gates
+from tastemaker.evaluation.gate_config import GatesConfig, load_gates, named
 from tastemaker.evaluation.intervals import Interval
 
 N = 400
@@ -153,6 +153,15 @@ def test_simulated_success_is_compared_with_the_live_system() -> None:
         theirs = {**harms, "session_success": hits(0.6, seed=1)}
         found = {one.name: one for one in gates.simulated(rules, ours, theirs)}
         assert found["no_regression:session_success"].passed is passed
+
+
+def test_thresholds_are_named_by_their_preset_while_nobody_changed_them() -> None:
+    shipped = load_gates("router")
+    assert named("router", shipped).startswith("default ")
+    assert named("router", load_gates("router", "tiny")).startswith("tiny ")
+    weaker = shipped.model_copy(update={"floors": {}})
+    assert named("router", weaker).startswith("changed ")
+    assert named("router", weaker).split()[1] != named("router", shipped).split()[1]
 
 
 def test_thresholds_are_closed_and_there_for_every_family() -> None:

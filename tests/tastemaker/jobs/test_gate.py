@@ -104,12 +104,14 @@ def test_a_good_bundle_passes_and_its_evidence_says_all(shop: Shop) -> None:
     assert (found.bundle, found.dataset, found.space) == (shop.good, shop.dataset, shop.encoder)
     assert (found.environment, found.baseline) == ("local", "")
     assert found.evaluated_on == {"dataset": shop.dataset}
+    assert found.thresholds.startswith("changed ")
     metric = found.metrics["test_hr@10_model"]
     assert metric.low <= metric.value <= metric.high
     assert (metric.cases, metric.gain) == (40, None)
     assert found.cost["request_ms"] > 0
     page = shop.page(digest)
     assert "May be promoted" in page
+    assert "somebody changed them by hand" in page
     assert f"tastemaker promote {shop.good} --to local" in page
     assert "data:image/png" in page
 
