@@ -10,10 +10,10 @@ export PYTHONDONTWRITEBYTECODE =
 T := .venv/bin/tastemaker
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test check lock images clean
+.PHONY: help setup up down test test-slow check lock images clean
 
 help: ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 	@echo 'Settings: CATALOG=demo|fashion|ikea-home|folder:/path  PRESET=  PORT=8400  QUESTION="..."'
 
 setup: ## Make both environments from their locks (nothing to do when they are current).
@@ -28,9 +28,12 @@ up: setup ## Set up, run the chain, start the assistant in the background, ask i
 down: ## Stop the assistant and every model server.
 	@if [ -x $(T) ]; then $(T) down; else echo 'nothing was running'; fi
 
-test: setup ## Lint, types, layers and all tests, the slow ones too.
+test: setup ## Lint, types, layers and the tests that need no minutes of their own.
 	@.ci/check
-	@.venv/bin/python -m pytest -q
+	@.venv/bin/python -m pytest -q -m 'not slow'
+
+test-slow: setup ## The others: the whole chain, real vLLM, KServe, Ray, Chromium, images.
+	@.venv/bin/python -m pytest -q -m slow
 
 check: ## Lint, types and layers only.
 	@.ci/check

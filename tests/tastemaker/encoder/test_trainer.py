@@ -38,6 +38,7 @@ def train_split(catalogue: tuple[pa.Table, pa.Table]) -> tuple[pa.Table, pa.Tabl
     )
 
 
+@pytest.mark.slow
 def test_it_overfits_one_batch(catalogue: tuple[pa.Table, pa.Table]) -> None:
     items, boards = train_split(catalogue)
     config = CONFIG.model_copy(update={"augment": STILL, "board_weight": 0.0})

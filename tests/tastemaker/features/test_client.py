@@ -187,6 +187,7 @@ def test_events_before_any_materialisation_wait_and_are_pushed_after_it(tmp_path
     asyncio.run(drill())
 
 
+@pytest.mark.slow
 def test_a_redis_that_lost_everything_is_filled_again(redis: RedisServer, tmp_path: Path) -> None:
     async def drill() -> None:
         config = FeatureConfig(
@@ -222,6 +223,7 @@ def test_a_redis_that_lost_everything_is_filled_again(redis: RedisServer, tmp_pa
     asyncio.run(drill())
 
 
+@pytest.mark.slow
 def test_a_redis_that_hangs_holds_nobody_up(redis: RedisServer, tmp_path: Path) -> None:
     async def drill() -> None:
         times = {"check_s": 0.1, "push_wait_s": 10, "redis_timeout_s": 0.2}

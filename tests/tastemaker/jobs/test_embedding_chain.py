@@ -61,6 +61,7 @@ def embedded(trained: tuple[Home, str, str]) -> tuple[Home, str, str]:
     return home, precompute_embeddings.run(home, dataset, encoder, EmbeddingsConfig()), encoder
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_gives_the_same_bundle(
     trained: tuple[Home, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

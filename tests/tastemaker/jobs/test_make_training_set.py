@@ -47,6 +47,7 @@ def test_next_item_rows_hold_the_history_before_the_event_and_nothing_later(shop
     assert sum(not row["user_items"] for row in rows) >= len(first) / 2, "cold users stay"
 
 
+@pytest.mark.slow
 def test_ranker_rows_are_impressions_with_signals_and_a_label(shop: Shop) -> None:
     rows = made(shop, "ranker")
     shown = {

@@ -133,6 +133,7 @@ def test_the_bundle_holds_a_model_that_answers(trained: tuple[Home, str, str, st
     assert generate_greedy(model, tokenizer, messages, max_tokens=5)
 
 
+@pytest.mark.slow
 def test_evaluation_scores_rules_too_and_shows_both(trained: tuple[Home, str, str, str]) -> None:
     home, _, dialogues, router = trained
     digest = evaluate_router.run(home, dialogues, router)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
@@ -135,6 +136,7 @@ def test_greedy_text_is_the_same_with_and_without_the_cache(
     assert tokenizer.decode(ids[len(prompt.ids) :]) == text
 
 
+@pytest.mark.slow
 def test_a_batch_is_learnt_by_heart(
     dialogues: list[Dialogue],
     vectors: Vectors,

@@ -101,6 +101,7 @@ def test_another_folder_of_manifests_is_another_start(
     assert state.read(home)["pid"] != leader
 
 
+@pytest.mark.slow
 def test_every_child_that_is_killed_comes_back_whole(home: Home) -> None:
     both = [server("one", free_port(), "a" * 16, "--child", "1000"), server("two", free_port())]
     up(home, *both)
@@ -114,6 +115,7 @@ def test_every_child_that_is_killed_comes_back_whole(home: Home) -> None:
     assert [row["restarts"] for row in rows(home).values()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_server_that_keeps_crashing_fails_alone(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_process_that_hangs_is_replaced(home: Home) -> None:
     assert "one: hangs: /health was not answered 3 times in a row" in log
 
 
+@pytest.mark.slow
 def test_a_killed_reconciler_takes_its_servers_along(home: Home) -> None:
     both = [server("one", free_port()), server("two", free_port(), "b" * 16, "--child", "1000")]
     up(home, *both)

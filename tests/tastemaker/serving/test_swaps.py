@@ -28,6 +28,8 @@ from tests.tastemaker.serving.small_servers import (
     up,
 )
 
+pytestmark = pytest.mark.slow
+
 A, B, C = "a" * 16, "b" * 16, "c" * 16
 
 

@@ -11,6 +11,8 @@ from tastemaker.layers.data_parallel import ALONE, Group
 from tastemaker.training.launch import spawn
 from tastemaker.training.loop import fit
 
+pytestmark = pytest.mark.slow
+
 
 def learn(group: Group, folder: Path, die_at: int) -> None:
     """Linear regression on batches of seven rows; the bias joins the loss from step 5 on."""
