@@ -15,7 +15,6 @@ family `simulation` is `default`, or `tiny` where the router is of the tiny chai
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -95,37 +94,56 @@ def talk(url: str, users: int, preset: str) -> None:
     home = Home.open()
     settings = load_preset(SimulationConfig, "simulation", preset, [f"users={users}"])
     load = os.getloadavg()[0]
-    start = time.perf_counter()
     digest = simulate_conversations.run(home, settings, url=url)
-    seconds = time.perf_counter() - start
+    rows = rows_of(home, digest, f"preset {preset}, load {load:.0f} on {os.cpu_count()} cores")
+    for one in rows:
+        print(one["metric"], one["value"])
+    kinds = ("conversations_per", "time of", "cost of", "turns of", "interval_width", "talk")
+    _merge(*kinds, rows=rows)
+
+
+def rows_of(home: Home, digest: str, where: str) -> list[dict[str, Any]]:
+    """The rows of a run that held all of its conversations in one go."""
     at = ("simulations", digest)
     run: dict[str, Any] = json.loads(home.read_text(*at, "run.json") or "{}")
     figures: dict[str, float] = json.loads(home.read_text(*at, "metrics.json") or "{}")
     lines = (home.read_text(*at, "conversations.jsonl") or "").splitlines()
     outcomes = [_outcome(line) for line in lines]
-    success_N = np.array([float(one.success) for one in outcomes])
-    title = f"{len(outcomes)} conversations, preset {preset}, load {load:.1f} before"
-    rate = run["held"] / run["seconds"] * 60
+    title = f"{len(outcomes)} conversations, {where}"
+    cents, turns = sum(one.cents for one in outcomes), sum(one.turns for one in outcomes)
     rows = [
-        _row("conversations_per_minute", rate, None, None, "1/min"),
-        _row(f"time of {title}", seconds, None, None, "s"),
-        _row(f"cost of {title}", sum(one.cents for one in outcomes), None, None, "cents"),
-        _row("turns of these", sum(one.turns for one in outcomes), None, None, "turns"),
+        _row("conversations_per_minute", run["held"] / run["seconds"] * 60, None, None, "1/min"),
+        _row(f"time of {title}", run["seconds"], None, None, "s"),
+        _row(f"cost of {title}", cents, None, None, "cents"),
+        _row(f"turns of {title}", turns, None, None, "turns"),
+        *_widths(outcomes),
     ]
-    for size, width in widths(success_N, SIZES).items():
-        rows.append(_row(f"interval_width_{size}", width, None, None, "fraction"))
-    for name in ("session_success", "turns_to_success", "diversity", "cents_per_success"):
-        for suffix in ("", "_low", "_high"):
-            if name in figures:
-                value = figures[name + suffix]
-                rows.append(_row(f"talk, {name}{suffix}", value, None, None, "mean"))
+    means = {"session_success": 1, "turns_to_success": 1, "diversity": 1, "cents_per_success": 1000}
+    for name, times in means.items():
+        unit = "mean" if times == 1 else f"cents for {times}"
+        for suffix in ("", "_low", "_high") if name in figures else ():
+            value = times * figures[name + suffix]
+            rows.append(_row(f"talk, {name}{suffix}", value, None, None, unit))
     for name in ("harm_rate", "harm_hidden", "harm_leak", "harm_withdrawn", "error_rate"):
         rows.append(_row(f"talk, {name}", figures[name], None, None, "fraction"))
         rows.append(_row(f"talk, {name}_high", figures[f"{name}_high"], None, None, "fraction"))
-    for one in rows:
-        print(one["metric"], one["value"])
-    kinds = ("conversations_per", "time of", "cost of", "turns of", "interval_width", "talk")
-    _merge(*kinds, rows=rows)
+    return rows
+
+
+def _widths(outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    success_N = np.array([float(one.success) for one in outcomes])
+    num, most = len(success_N), SIZES[-1]
+    measured = widths(success_N, SIZES)
+    rows = [
+        _row(f"interval_width_{n}", width, None, None, "fraction") for n, width in measured.items()
+    ]
+    if num < most:
+        width = widths(success_N, [num])[num] * (num / most) ** 0.5
+        label = (
+            f"interval_width_{most} (not measured: that of {num} times the root of {num}/{most})"
+        )
+        rows.append(_row(label, width, None, None, "fraction"))
+    return rows
 
 
 def _outcome(line: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,15 @@ from tastemaker.core.errors import ConfigError, ServiceError
 from tastemaker.core.home import Home
 from tastemaker.jobs import simulate_conversations
 from tastemaker.jobs.simulation_config import SimulationConfig
-from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, make_catalogue, serving
+from tests.tastemaker.assistant.conftest import (
+    CONFIG,
+    URLS,
+    Message,
+    Servers,
+    call,
+    make_catalogue,
+    serving,
+)
 from tests.tastemaker.assistant.wires import Wired
 
 pytestmark = pytest.mark.slow  # a gateway on a port; some 10 s on an idle machine
@@ -113,6 +122,26 @@ def test_the_same_users_meet_two_versions_and_equal_ones_are_equal(
         assert gains[metric] == gains[f"{metric}_low"] == gains[f"{metric}_high"] == 0, metric
     mine = result(home, digest, "cases.json")["session_success"]
     assert mine == result(home, digest, "against-cases.json")["session_success"]
+
+
+def deaf(messages: list[Message]) -> Message:
+    """A router that never listens: it shows rugs, whatever is wanted."""
+    if messages[-1]["role"] == "tool":
+        return call("answer", text="Here.", items=messages[-1]["content"][0]["text"])
+    return call("search_items", query="rug")
+
+
+def test_a_version_that_does_not_listen_is_found_worse(
+    home: Home, site: tuple[str, Faulty], catalogue: Catalogue, tmp_path: Path
+) -> None:
+    url, _ = site
+    servers = Servers(catalogue, script=deaf)
+    with serving(build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))) as worse:
+        config = settings(users=36, probe_frac=0, at_once=8)
+        digest = simulate_conversations.run(home, config, url=url, against=worse)
+    gains = result(home, digest, "gains.json")
+    assert gains["session_success"] > 0
+    assert gains["session_success_low"] > 0
 
 
 def test_errors_are_counted_and_a_stopped_run_goes_on(
