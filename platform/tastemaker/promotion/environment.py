@@ -11,7 +11,7 @@ from tastemaker.promotion.model_file import MODELS as MODELS
 from tastemaker.promotion.model_file import PINS as PINS
 from tastemaker.promotion.model_file import Live as Live
 from tastemaker.promotion.model_file import Pins, parse_pinned
-from tastemaker.promotion.repository import path_of
+from tastemaker.promotion.repository import open_repository, path_of
 
 
 def get_live(home: Home, environment: str, model: str) -> Live:
@@ -29,11 +29,14 @@ def get_pins(home: Home, environment: str, model: str) -> Pins:
 
     Raises:
         NotFound: Nothing is live under that name.
-        ConfigError: The file is not a mapping with a bundle and a dataset.
+        ConfigError: The file is not a mapping with a bundle and a dataset, or the home is on S3
+            and no repository is named.
     """
     text = read_file(home, environment, model)
     pins = parse_pinned(text, file_name(home, environment, model))
     if pins is None:
+        if home.store and checkout.current(home) is None:
+            open_repository(home)  # says so where none is named
         raise NotFound(
             f"no {model} is live in environment {environment!r}; "
             "run `tastemaker pipeline run full_stack` first"

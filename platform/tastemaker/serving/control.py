@@ -111,7 +111,7 @@ def status(home: Home, *, as_json: bool = False) -> str:
 def _look_at_repository(home: Home) -> None:
     """Bring the checkout up to date; where the repository does not answer, an older one counts."""
     try:
-        if repository.is_there(home):
+        if home.store or repository.is_there(home):  # a home on S3 must name one
             checkout.update(home)
     except GitError as error:
         if checkout.current(home) is None:

@@ -179,6 +179,8 @@ def test_a_home_on_s3_needs_a_named_repository(
     with pytest.raises(ConfigError, match=r"s3://bucket/prefix.*set TASTEMAKER_GIT"):
         repository.open_repository(Home(tmp_path, store))
     assert not repository.is_there(Home(tmp_path, store))
+    with pytest.raises(ConfigError, match="set TASTEMAKER_GIT"):
+        get_live(Home(tmp_path, store), "local", "router")
 
 
 def test_a_lock_that_a_killed_git_left_is_taken_away(home: Home) -> None:
