@@ -34,6 +34,7 @@ FROM scratch AS files
 COPY helm helm
 COPY manifests manifests
 COPY pipelines/compiled pipelines/compiled
+COPY pipelines/flows pipelines/flows
 COPY LICENSE images/health.py ./
 
 FROM builder AS venv-control

@@ -6,11 +6,14 @@ registers them for workers of a pool; `pipelines.flows.serve` serves the same on
 """
 
 import argparse
+import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
 from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
@@ -29,6 +32,8 @@ from pipelines.flows.open_promotion import open_promotion
 from pipelines.flows.retrain import retrain
 from pipelines.flows.sweep import sweep
 from tastemaker.core.config import load_preset
+from tastemaker.core.errors import ServiceError
+from tastemaker.jobs import prefect_runs
 from tastemaker.jobs.flow_config import FlowConfig
 
 NAME = "loop"  # of every deployment: `check_drift/loop`
@@ -110,11 +115,26 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--pool", required=True)
     parser.add_argument("--image", default="", help="Empty: the work pool's own.")
     parser.add_argument("--preset", default=PRESET)
+    parser.add_argument("--wait-s", type=float, default=300.0, help="For the server.")
     given = parser.parse_args(arguments)
+    _wait_for_server(given.wait_s)
     for one in deployments(given.preset, pool=given.pool):
         one.apply(work_pool_name=given.pool, image=given.image or None)
         sys.stdout.write(f"{one.flow_name}/{one.name}\n")
     return 0
+
+
+def _wait_for_server(wait_s: float) -> None:
+    api, until = os.environ[prefect_runs.API], time.monotonic() + wait_s
+    while True:
+        try:
+            if httpx.get(f"{api}/health", timeout=5.0).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        if time.monotonic() > until:
+            raise ServiceError(f"the Prefect server at {api} does not answer")
+        time.sleep(1.0)
 
 
 if __name__ == "__main__":

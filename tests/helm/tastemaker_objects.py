@@ -38,7 +38,7 @@ def names(objects: Objects, kind: str) -> set[str]:
 
 def pods(objects: Objects) -> Iterator[tuple[str, dict[str, str], Node]]:
     """Name, labels and specification of each pod, those of Prefect's Jobs included."""
-    for one in of_kind(objects, "Deployment", "StatefulSet"):
+    for one in of_kind(objects, "Deployment", "StatefulSet", "Job"):
         template = one["spec"]["template"]
         yield one["metadata"]["name"], template["metadata"]["labels"], template["spec"]
     for one in of_kind(objects, "Pod"):

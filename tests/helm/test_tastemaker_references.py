@@ -22,6 +22,7 @@ NAMED_BY_THE_OPERATOR = {
     "tastemaker-object-store",
     "tastemaker-database",
     "tastemaker-redis",
+    "tastemaker-git",
     "provider-keys",
     "s3-ca",
 }
@@ -164,6 +165,9 @@ def test_a_flow_runs_pod_keeps_the_security_baseline() -> None:
     pod = job["spec"]["template"]["spec"]
     assert pod["completions"] == pod["parallelism"] == 1
     assert pod["containers"][0]["name"] == "prefect-job"
+    # a list: then its worker puts the flow's own variables before these, which are secret
+    names = [one["name"] for one in pod["containers"][0]["env"]]
+    assert names == ["TASTEMAKER_DATABASE", "TASTEMAKER_GIT", "TASTEMAKER_GIT_BRANCH"]
 
 
 def _with_defaults(node: Any, variables: Node) -> Any:

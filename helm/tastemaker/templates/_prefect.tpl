@@ -26,6 +26,15 @@ AWS_ENDPOINT_URL: {{ . | quote }}
 AWS_CA_BUNDLE: /etc/tastemaker/object-store/ca.crt
 {{- end }}
 DO_NOT_TRACK: "1"
+PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: "false"
+PYTHONPATH: /opt/tastemaker
+{{- end }}
+
+{{/* And what is secret of that: the log of events and turns, and where promotions are pushed to. */}}
+{{- define "tastemaker.flow.secretEnv" -}}
+{{ include "tastemaker.secretVariable" (dict "name" "TASTEMAKER_DATABASE" "secret" .Values.database.secretName "key" "assistant") }}
+{{ include "tastemaker.secretVariable" (dict "name" "TASTEMAKER_GIT" "secret" .Values.prefect.gitSecretName "key" "url") }}
+{{ include "tastemaker.secretVariable" (dict "name" "TASTEMAKER_GIT_BRANCH" "secret" .Values.prefect.gitSecretName "key" "branch") }}
 {{- end }}
 
 {{/* Prefect's template of a flow run's Job, with this release's image, account and settings. */}}
@@ -44,6 +53,7 @@ DO_NOT_TRACK: "1"
 {{- $_ := set $variables.cpu_limit "default" $resources.limits.cpu }}
 {{- $_ := set $variables.memory_limit "default" $resources.limits.memory }}
 {{- $_ := set $pod.metadata.labels "tastemaker-flow-run" .Release.Name }}
+{{- $_ := set (index $pod.spec.containers 0) "env" (include "tastemaker.flow.secretEnv" . | fromYamlArray) }}
 {{- with .Values.objectStore.secretName }}
 {{- $_ := set (index $pod.spec.containers 0) "envFrom" (list (dict "secretRef" (dict "name" .))) }}
 {{- end }}

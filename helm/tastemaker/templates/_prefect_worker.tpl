@@ -20,6 +20,7 @@
 {{- range $name, $value := include "tastemaker.flow.env" . | fromYaml }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
+{{ include "tastemaker.flow.secretEnv" . }}
 {{- with .Values.objectStore.secretName }}
 {{ include "tastemaker.secretVariable" (dict "name" "AWS_ACCESS_KEY_ID" "secret" . "key" "AWS_ACCESS_KEY_ID") }}
 {{ include "tastemaker.secretVariable" (dict "name" "AWS_SECRET_ACCESS_KEY" "secret" . "key" "AWS_SECRET_ACCESS_KEY") }}
