@@ -11,7 +11,8 @@ from tastemaker.core.errors import ConfigError
 from tastemaker.core.home import Home
 
 if TYPE_CHECKING:
-    from tastemaker.jobs.upgrade_plan import Cost, Plan, PlannedStep
+    from tastemaker.jobs.upgrade_costs import Cost
+    from tastemaker.jobs.upgrade_plan import Plan, PlannedStep
 
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -76,7 +77,7 @@ def body(plan: "Plan", core_hour_cents: float) -> dict[str, object]:
 
 def _total(plan: "Plan") -> tuple["Cost", list[str]]:
     """Of all steps that are left, and those of which nothing is known."""
-    from tastemaker.jobs.upgrade_plan import Cost
+    from tastemaker.jobs.upgrade_costs import Cost
 
     known = [step.cost for step in plan.to_do if step.cost]
     seconds, cpu_s = sum(one.seconds for one in known), sum(one.cpu_s for one in known)

@@ -10,6 +10,7 @@ a run that was killed, goes on from there. Costs are those that this home measur
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -19,30 +20,9 @@ from tastemaker.core.errors import NotFound
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, load_dataset
 from tastemaker.features.config import current
-from tastemaker.jobs import step_records
+from tastemaker.jobs.upgrade_costs import Cost, Measured
 from tastemaker.promotion.bundle import load_bundle
 from tastemaker.promotion.environment import MODELS, Live, get_live
-
-_FLOAT_BYTES = 4
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a step takes, as it was measured when something like it was made.
-
-    Attributes:
-        seconds: Of the wall clock.
-        cpu_s: Core seconds.
-        num_bytes: Of what it leaves in the home.
-    """
-
-    seconds: float
-    cpu_s: float
-    num_bytes: int
-
-    def scaled(self, factor: float) -> "Cost":
-        """The same for so many times as much."""
-        return Cost(self.seconds * factor, self.cpu_s * factor, int(self.num_bytes * factor))
 
 
 @dataclass(frozen=True)
@@ -126,10 +106,10 @@ class _Planner:
     def steps(self) -> Iterator[PlannedStep]:
         """Each step, with what is there of it."""
         encoder, now = self.encoder, self._bundles_now()
-        dataset = self._embedded()
+        dataset, dim = self._embedded(), int(self._card(encoder)["config"].get("dim", 0))
         given = {"dataset": self.base.digest, "encoder": encoder}
         yield PlannedStep(
-            "precompute_embeddings", "dataset", given, dataset, self._embedding_cost()
+            "precompute_embeddings", "dataset", given, dataset, self._measured.embeddings(dim)
         )
         given = {"dataset": dataset, "encoder": encoder}
         settings = self._settings_of(now["retrieval"])
@@ -144,7 +124,7 @@ class _Planner:
         given = {"dataset": dataset, "encoder": encoder, "sequence": sequence}
         dialogues = self._dialogues(given, settings)
         given |= {"settings": settings}
-        cost = self._cost("make_dialogues", before, "dialogues")
+        cost = self._measured.step("make_dialogues", before, "dialogues")
         yield PlannedStep("make_dialogues", "dialogues", given, dialogues, cost)
         settings = self._settings_of(now["router"])
         router = self._bundle("router", {"dialogues": dialogues}, settings)
@@ -164,14 +144,18 @@ class _Planner:
             given |= {"environment": self.environment, "preset": self.gates}
             # evidence that is fresh is found again by the gate itself, in no time
             yield PlannedStep(
-                "gate", f"evidence of {model}", given, "live" if done else "", self._gate(model)
+                "gate",
+                f"evidence of {model}",
+                given,
+                "live" if done else "",
+                self._measured.gate(model),
             )
         generation, features = _generation(self.home), ""
         if generation and (generation["dataset"], generation["sequence"]) == (dataset, sequence):
             features = str(generation["tables"])
         given = {"dataset": dataset, "sequence": sequence}
         before = str(generation["tables"]) if generation else ""
-        cost = self._cost("materialise_features", before, "features")
+        cost = self._measured.step("materialise_features", before, "features")
         yield PlannedStep("materialise_features", "features", given, features, cost)
         given = {"dataset": dataset, **made, "features": features, "environment": self.environment}
         yield PlannedStep("promote", "live", given, "live" if done else "", Cost(1.0, 1.0, 4096))
@@ -179,8 +163,12 @@ class _Planner:
     def _step(
         self, step: str, role: str, given: Mapping[str, str], made: str, model: str
     ) -> PlannedStep:
-        cost = self._cost(step, self._bundles_now()[model], "bundles")
+        cost = self._measured.step(step, self._bundles_now()[model], "bundles")
         return PlannedStep(step, role, given, made, cost)
+
+    @cached_property
+    def _measured(self) -> Measured:
+        return Measured(self.home, self.base)
 
     def _bundles_now(self) -> dict[str, str]:
         return {model: one.bundle for model, one in self.live.items()}
@@ -234,44 +222,6 @@ class _Planner:
             raise NotFound(f"{kind}/{digest} is gone: the settings of what is live are not known")
         return _settings(found["config"])
 
-    def _embedding_cost(self) -> Cost | None:
-        """From the version that is served; by its items."""
-        rows = self.base.tables["items"].rows
-        dim = int(self._card(self.encoder)["config"].get("dim", 0))
-        size = rows * dim * _FLOAT_BYTES
-        for digest in (self.base.digest, *self._of_step("precompute_embeddings")):
-            done = step_records.longest(self.home, digest, "precompute_embeddings")
-            if done is not None:
-                factor = rows / self._rows(digest, rows)
-                return Cost(done.seconds * factor, done.cpu_s * factor, size)
-        return None
-
-    def _cost(self, step: str, before: str, kind: str) -> Cost | None:
-        """Of what is live; else of anything that this step made here, by items."""
-        done = step_records.longest(self.home, before, step) if before else None
-        if done is not None:
-            return Cost(done.seconds, done.cpu_s, _num_bytes(self.home, kind, before))
-        for other in step_records.of_step(self.home, step):
-            rows = self.base.tables["items"].rows
-            factor = rows / self._rows(other.inputs.get("dataset", ""), rows)
-            size = _num_bytes(self.home, kind, other.made)
-            return Cost(other.seconds, other.cpu_s, size).scaled(factor)
-        return None
-
-    def _gate(self, model: str) -> Cost | None:
-        own = [d for d in step_records.of_step(self.home, "gate") if d.inputs["model"] == model]
-        best = max(own, key=lambda done: done.seconds, default=None)
-        return Cost(best.seconds, best.cpu_s, 65_536) if best else None
-
-    def _of_step(self, step: str) -> list[str]:
-        return [done.made for done in step_records.of_step(self.home, step)]
-
-    def _rows(self, dataset: str, otherwise: int) -> int:
-        try:
-            return load_dataset(self.home, dataset).tables["items"].rows or 1
-        except NotFound:
-            return otherwise or 1
-
 
 def _settings(config: Mapping[str, Any]) -> str:
     return digests.canonical_json(config)
@@ -282,9 +232,3 @@ def _generation(home: Home) -> dict[str, Any] | None:
         return vars(current(home))
     except NotFound:
         return None
-
-
-def _num_bytes(home: Home, kind: str, digest: str) -> int:
-    """Of what lies on this machine; 0 where it does not."""
-    folder = home.root / kind / digest
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
