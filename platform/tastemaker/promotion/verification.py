@@ -169,9 +169,12 @@ def check_commit(commit: Commit, rules: Rules) -> None:
         return
     _check_one_environment(commit)
     environment = commit.changes[0].environment
-    check_agreement(environment, environment_at(commit.git, commit.identity, environment))
+    left = environment_at(commit.git, commit.identity, environment)
+    check_agreement(environment, left)
     lines = [line for text in commit.messages() for line in evidence_lines(text)]
     for change in commit.changes:
+        if change.after is None and left:  # else what comes next would have nothing to be beaten
+            raise PromotionError(f"{change.path} goes, but {', '.join(left)} stay: take all away")
         _check_canary(change)
         for live in change.new:
             if not commit.was_live(change.path, live.bundle):

@@ -335,6 +335,18 @@ def test_what_is_shared_may_name_no_bundle(home: Home) -> None:
     git.push(repository.remote, fine, "main", before)
 
 
+def test_a_model_is_not_taken_away_from_under_the_others(home: Home) -> None:
+    repository = open_repository(home)
+    git, before = repository.git, head(home)
+    paths = {f"manifests/models/local/{model}.yaml": None for model in MODELS}
+    one = git.commit(before, {"manifests/models/local/router.yaml": None}, "No router\n")
+    with pytest.raises(GitError, match="take all away"):
+        git.push(repository.remote, one, "main", before)
+    whole = git.commit(before, paths, "No models\n")
+    git.push(repository.remote, whole, "main", before)
+    assert head(home) == whole
+
+
 @pytest.mark.slow
 def test_a_branch_that_says_what_is_live_never_goes_back(home: Home) -> None:
     repository = open_repository(home)
