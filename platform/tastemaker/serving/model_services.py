@@ -104,8 +104,8 @@ def main() -> None:
     home = Home.open(parser.parse_args().home)
     asked = Asked.read(home)
     try:
-        if found := checkout.read(home):  # all files of one commit, whatever is switched meanwhile
-            os.environ[checkout.MANIFESTS] = str(found.folder)
+        if tree := checkout.read(home):  # all files of one commit, whatever is switched meanwhile
+            os.environ[checkout.MANIFESTS] = str(tree.folder)
         found = services(home, asked.environment, asked.port, asked.settings)
     except TastemakerError as error:
         sys.stderr.write(f"error: {error}\n")
