@@ -39,5 +39,12 @@ def check(home: Home, engine: Engine, config: FlowConfig, *, again: bool = False
         found = pipeline_run.run(home, "drift", key, given, config.pipelines)
         return {**found, "drifted": bool(found.get("names"))}
 
-    limits = {"deadline_s": config.pipelines.timeout_s, "max_attempts": config.max_attempts}
-    return flow_records.once(home, FLOW, key, work, again=again, **limits)
+    return flow_records.once(
+        home,
+        FLOW,
+        key,
+        work,
+        deadline_s=config.pipelines.timeout_s,
+        max_attempts=config.max_attempts,
+        again=again,
+    )

@@ -106,8 +106,15 @@ def evaluate_and_gate(
         evidence, failed = (_of(judged, kind) for kind in ("evidence", "failed"))
         return {"evidence": evidence, "failed": failed, "passed": not failed}
 
-    limits = {"deadline_s": config.pipelines.timeout_s, "max_attempts": config.max_attempts}
-    return flow_records.once(home, GATE, key, work, again=again, **limits)
+    return flow_records.once(
+        home,
+        GATE,
+        key,
+        work,
+        deadline_s=config.pipelines.timeout_s,
+        max_attempts=config.max_attempts,
+        again=again,
+    )
 
 
 def _of(judged: Mapping[str, str], kind: str) -> dict[str, str]:
@@ -146,8 +153,15 @@ def open_promotion(
         )
         return {"commit": made.commit, "made": made.made, "canary": weight}
 
-    limits = {"deadline_s": _DEADLINE_S, "max_attempts": config.max_attempts}
-    return flow_records.once(home, PROMOTE, key, work, again=again, **limits)
+    return flow_records.once(
+        home,
+        PROMOTE,
+        key,
+        work,
+        deadline_s=_DEADLINE_S,
+        max_attempts=config.max_attempts,
+        again=again,
+    )
 
 
 def promoted_before(home: Home, environment: str, found: Candidates) -> str:

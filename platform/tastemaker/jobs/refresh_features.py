@@ -58,8 +58,15 @@ def refresh(
         given[name] = new_data.arguments(config)[name]
         return pipeline_run.run(home, "materialise", key, given, config.pipelines)
 
-    limits = {"deadline_s": config.pipelines.timeout_s, "max_attempts": config.max_attempts}
-    return flow_records.once(home, FLOW, key, work, again=again, **limits)
+    return flow_records.once(
+        home,
+        FLOW,
+        key,
+        work,
+        deadline_s=config.pipelines.timeout_s,
+        max_attempts=config.max_attempts,
+        again=again,
+    )
 
 
 def _current(home: Home) -> Generation | None:

@@ -138,8 +138,15 @@ def retrain(home: Home, dataset: str, config: FlowConfig, *, again: bool = False
     def work() -> Mapping[str, Any]:
         return pipeline_run.run(home, "retrain", key, given, config.pipelines)
 
-    limits = {"deadline_s": config.pipelines.timeout_s, "max_attempts": config.max_attempts}
-    return flow_records.once(home, FLOW, key, work, again=again, **limits)
+    return flow_records.once(
+        home,
+        FLOW,
+        key,
+        work,
+        deadline_s=config.pipelines.timeout_s,
+        max_attempts=config.max_attempts,
+        again=again,
+    )
 
 
 def trained_ms(home: Home, bundle: str) -> int:

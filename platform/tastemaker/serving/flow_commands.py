@@ -24,13 +24,13 @@ def up(
     preset: Preset = "default",
 ) -> None:
     """Start a Prefect server and serve every flow, by the clock and by events."""
-    from tastemaker.core.config import load_preset
-    from tastemaker.jobs.flow_config import FlowConfig
+    from tastemaker.core.config import presets
     from tastemaker.serving import flow_server
 
     if not 1 <= port <= 65_535:
         raise ConfigError(f"port={port}: 1 to 65535")
-    load_preset(FlowConfig, "flows", preset)
+    if preset not in (known := presets("flows")):
+        raise ConfigError(f"unknown flows preset {preset!r}; the presets are: {', '.join(known)}")
     running = flow_server.up(Home.open(), port=port, preset=preset)
     typer.echo(f"flows are served; the Prefect server is at {running.api}")
 
