@@ -13,13 +13,10 @@ A run that was stopped goes on where it was: what has ended is not held again. U
 """
 
 import asyncio
-import fcntl
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -32,18 +29,14 @@ from tastemaker.core.home import Home
 from tastemaker.core.progress import Progress
 from tastemaker.data.dataset import Dataset, load_dataset
 from tastemaker.data.records import BOARDS, EVENTS
-from tastemaker.evaluation.intervals import Interval
 from tastemaker.evaluation.simulated_goals import draw_shopper, open_shop
-from tastemaker.evaluation.simulated_outcomes import Outcome, cases, compare, summary
-from tastemaker.evaluation.simulated_report import report
+from tastemaker.evaluation.simulated_outcomes import Outcome
 from tastemaker.jobs.simulated_client import AssistantClient
 from tastemaker.jobs.simulated_talk import Secret, Site, talk
 from tastemaker.jobs.simulation_config import SimulationConfig
+from tastemaker.jobs.simulation_files import LINES, OURS, THEIRS, alone, keep_result, read_done
 from tastemaker.promotion.environment import get_live
 from tastemaker.promotion.model_file import MODELS
-
-OURS, THEIRS = "a", "b"  # sides of a comparison
-_LINES = "conversations.jsonl"
 
 
 @dataclass(frozen=True)
@@ -90,15 +83,17 @@ def run(
     urls = {OURS: url} | ({THEIRS: against} if against else {})
     made = asyncio.run(_identify(home, settings, urls, environment))
     site = _site(home, settings, made)
-    path = home.path("simulations", f"open-{made.name}", _LINES)
+    path = home.path("simulations", f"open-{made.name}", LINES)
     start = time.perf_counter()
     with alone(path) as file:
-        done = _read(file)
+        done = read_done(file)
         before = sum(map(len, done.values()))
         asyncio.run(_all(made, site, done, file, keep))
         seconds = time.perf_counter() - start
         held = sum(map(len, done.values())) - before
-        digest = _keep(home, made, done, {"held": held, "seconds": round(seconds, 2)})
+        digest = keep_result(
+            home, made.identity, done, {"held": held, "seconds": round(seconds, 2)}
+        )
         path.unlink()
     path.parent.rmdir()
     return digest
@@ -232,68 +227,3 @@ def _note(done: Mapping[str, Mapping[str, Outcome]]) -> str:
     every = [outcome for side in done.values() for outcome in side.values()]
     errors = sum(bool(outcome.error) for outcome in every)
     return f"{sum(outcome.success for outcome in every)} succeeded, {errors} errors"
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[IO[str]]:
-    """The lines of a run, for this process alone.
-
-    Raises:
-        ConfigError: Another process has them.
-    """
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{path}: the same simulation runs in another process") from None
-        yield file
-
-
-def _read(file: IO[str]) -> dict[str, dict[str, Outcome]]:
-    """What has ended, by side and case; half a line of a killed run is cut off."""
-    file.seek(0)
-    text = file.read()
-    whole = text[: text.rfind("\n") + 1]
-    file.seek(0)
-    file.truncate(len(whole.encode()))
-    done: dict[str, dict[str, Outcome]] = {}
-    for line in whole.splitlines():
-        row = json.loads(line)
-        outcome = Outcome.of_record({k: v for k, v in row.items() if k != "side"})
-        done.setdefault(row["side"], {})[outcome.case] = outcome
-    return done
-
-
-def _keep(
-    home: Home, made: Run, done: Mapping[str, Mapping[str, Outcome]], took: Mapping[str, Any]
-) -> str:
-    sides = {side: [own[case] for case in sorted(own)] for side, own in done.items()}
-    ours, theirs = sides[OURS], sides.get(THEIRS)
-    digest = digests.of_json([made.identity, [o.record() for o in ours]])
-    at = ("simulations", digest)
-    lines = [{"side": s, **o.record()} for s, all_of in sides.items() for o in all_of]
-    home.write_text("".join(json.dumps(line) + "\n" for line in lines), *at, _LINES)
-    if theirs:
-        gains = compare(cases(ours), cases(theirs))
-        home.write_text(json.dumps(flat(gains), indent=1, sort_keys=True), *at, "gains.json")
-        home.write_text(digests.canonical_json(cases(theirs)), *at, "against-cases.json")
-        figures = json.dumps(flat(summary(theirs)), indent=1, sort_keys=True)
-        home.write_text(figures, *at, "against-metrics.json")
-    home.write_text(digests.canonical_json(cases(ours)), *at, "cases.json")
-    home.write_text(json.dumps({**made.identity, **took}, indent=1), *at, "run.json")
-    home.write_text(report(ours, theirs, dict(made.urls), took), *at, "report.html")
-    figures = json.dumps(flat(summary(ours)), indent=1, sort_keys=True)
-    home.write_text(figures, *at, "metrics.json")  # last: it says that all is there
-    return digest
-
-
-def flat(found: Mapping[str, Interval]) -> dict[str, float]:
-    """Figures by name, with `_low` and `_high`."""
-    out: dict[str, float] = {}
-    for name, interval in found.items():
-        out |= {
-            name: interval.value,
-            f"{name}_low": interval.low,
-            f"{name}_high": interval.high,
-        }
-    return out

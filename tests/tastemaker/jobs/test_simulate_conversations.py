@@ -15,6 +15,7 @@ from tastemaker.core.errors import ConfigError, ServiceError
 from tastemaker.core.home import Home
 from tastemaker.jobs import simulate_conversations
 from tastemaker.jobs.simulation_config import SimulationConfig
+from tastemaker.jobs.simulation_files import alone
 from tests.tastemaker.assistant.conftest import (
     CONFIG,
     URLS,
@@ -173,7 +174,6 @@ def test_errors_are_counted_and_a_stopped_run_goes_on(
 
 def test_the_same_run_is_not_held_twice_at_once(home: Home, site: tuple[str, Faulty]) -> None:
     path = home.path("simulations", "open-x", "conversations.jsonl")
-    alone = simulate_conversations.alone
     with alone(path), pytest.raises(ConfigError, match="runs in another process"), alone(path):
         pass
     path.unlink()
