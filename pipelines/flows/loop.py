@@ -86,11 +86,12 @@ def open_loop(preset: str) -> Iterator[Loop]:
     home.sweep()
     loop = Loop(home, load_preset(FlowConfig, "flows", preset))
     loop.look_at_repository()
-    run = os.environ.get("PREFECT__FLOW_RUN_ID", "") if has_server() else ""
-    if not run or prefect_runs.is_alive(home, run):  # a flow within a flow: it is held already
+    if not has_server():
         yield loop
         return
-    with prefect_runs.held(home, run):
+    from prefect.runtime import flow_run  # of a flow within a flow its own
+
+    with prefect_runs.held(home, flow_run.get_id()):
         yield loop
 
 

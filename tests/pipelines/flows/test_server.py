@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import OWNER
+from tastemaker.jobs import prefect_runs
 from tastemaker.serving import flow_events, flow_server
 from tastemaker.serving.flow_server import FLOWS, SERVER, Running
 from tests.pipelines.flows.small_loop import (
@@ -54,6 +56,14 @@ def states(running: Running, flow: str) -> list[str]:
     return [run["state"] for run in runs if run["flow"] == flow]
 
 
+def running(served: Running, *flows: str) -> list[str]:
+    """Ids of the runs of some flows that the server takes for running."""
+    state = {"state": {"type": {"any_": ["RUNNING"]}}}
+    wanted = {"flows": {"name": {"any_": list(flows)}}, "flow_runs": state}
+    answer = httpx.post(f"{served.api}/flow_runs/filter", json=wanted, timeout=10.0)
+    return [run["id"] for run in answer.json()]
+
+
 def owner(step: int) -> int:
     """Process of the flow that runs a step."""
     variables = Path(f"/proc/{step}/environ").read_bytes().split(b"\0")
@@ -76,6 +86,9 @@ def test_schedules_and_events_start_flows_and_a_killed_loop_goes_on(
     wait_until((home.root / "held-train").exists, "what that flow tells starts the next")
     step = int((home.root / "held-train").read_text())
     flow = owner(step)
+    under_way = running(served, "learn", "retrain")
+    assert len(under_way) == 2
+    assert all(prefect_runs.is_alive(home, run) for run in under_way)  # no sweep takes them
 
     kill(served.processes[SERVER].pid)
     kill(flow)
