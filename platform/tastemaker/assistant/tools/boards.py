@@ -44,14 +44,14 @@ class BoardTools:
         given = find_list(arguments["items"], situation.lists)
         if not len(given):
             raise CallError(f"{arguments['items']!r} is empty: nothing to complete")
-        k = _SCORED if arguments.get("query") else self.search.num_items
+        k = _SCORED if arguments.get("query") else self.search.num_items + len(situation.hidden)
         beside = await asyncio.to_thread(self.completer.beside, given.item_ids, given.vectors_ND, k)
         if not arguments.get("query"):
-            return self.search.listed(beside)
+            return self.search.listed(beside, situation)
         words = text_argument("query", arguments["query"])
         found = await self.search.fitting(words, situation, k=_FITTING + len(given))
         fitting = [row for row in found if row[0] not in given.item_ids][:_FITTING]
-        return self.search.listed(rank_by_text_and_taste(fitting, dict(beside)))
+        return self.search.listed(rank_by_text_and_taste(fitting, dict(beside)), situation)
 
     async def get(self, arguments: Mapping[str, Any], situation: Situation) -> ToolResult:
         """Carry out board_get: the user's board whose title is most like the words.

@@ -41,7 +41,7 @@ class Recommend:
         """
         outcome, diversity = arguments.get("outcome"), arguments.get("diversity")
         ranked = await self._ranked(arguments, situation, widely=bool(outcome or diversity))
-        known = [row for row in ranked if row[0] in self.search.catalogue.place]
+        known = self.search.offered(ranked, situation)
         if outcome:
             rates = await self._rates_of(outcome)
             if not rates:
@@ -51,7 +51,7 @@ class Recommend:
             vectors_ND = self.search.catalogue.vectors([item_id for item_id, _ in known])
             wanted = _RELEVANCE[diversity]
             known = diversified(known, vectors_ND, self.search.num_items, relevance=wanted)
-        return self.search.listed(known)
+        return self.search.listed(known, situation)
 
     async def _ranked(
         self, arguments: Mapping[str, Any], situation: Situation, *, widely: bool

@@ -58,7 +58,7 @@ class ShopRoom:
         ranked = [row for row in _once(ranked) if row[0] not in known]
         if words:
             ranked = await self._by_words(ranked, words, situation)
-        return self.search.listed(ranked)
+        return self.search.listed(ranked, situation)
 
     async def _shop(self, photo: str, category: str | None, situation: Situation) -> Ranked:
         catalogue = self.search.catalogue
@@ -78,7 +78,7 @@ class ShopRoom:
         category: str | None,
         situation: Situation,
     ) -> Hits:
-        upstreams, place = self.search.upstreams, self.search.catalogue.place
+        upstreams = self.search.upstreams
         cuts = await asyncio.to_thread(cut, picture, boxes)
         window_BD = await upstreams.embed_all(
             [{"image": image} for image in cuts], timeout_s=situation.remaining_s()
@@ -86,7 +86,7 @@ class ShopRoom:
         hits = await upstreams.search_all(
             window_BD, k=PER_WINDOW, timeout_s=situation.remaining_s(), category=category
         )
-        return [[row for row in rows if row[0] in place] for rows in hits]
+        return [self.search.offered(rows, situation) for rows in hits]
 
     async def _by_words(self, ranked: Ranked, words: str, situation: Situation) -> Ranked:
         query_D = await self.search.embed(words, situation)

@@ -1,6 +1,6 @@
 """Finding items: by words, by what they are like, or both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,12 @@ class Search:
             max_price = below if max_price is None else min(max_price, below)
         found = await self.upstreams.search(
             target_D,
-            k=self.num_items + len(leave_out),
+            k=self.num_items + len(leave_out | situation.hidden),
             timeout_s=situation.remaining_s(),
             category=category,
             max_price=max_price,
         )
-        return self.listed([row for row in found if row[0] not in leave_out])
+        return self.listed([row for row in found if row[0] not in leave_out], situation)
 
     async def by_likeness(self, arguments: Mapping[str, Any], situation: Situation) -> ItemList:
         """Carry out similar_items."""
@@ -59,20 +59,22 @@ class Search:
             category = self._category_of_change(change, leave_out)
         found = await self.upstreams.search(
             like_D,
-            k=self.num_items + len(leave_out),
+            k=self.num_items + len(leave_out | situation.hidden),
             timeout_s=situation.remaining_s(),
             category=category,
         )
-        return self.listed([row for row in found if row[0] not in leave_out])
+        return self.listed([row for row in found if row[0] not in leave_out], situation)
 
     async def fitting(self, words: str, situation: Situation, *, k: int) -> list[tuple[str, float]]:
         """The k items that fit the words best, of the category that they name, if any."""
-        return await self.upstreams.search(
+        hidden = situation.hidden
+        found = await self.upstreams.search(
             await self.embed(words, situation),
-            k=k,
+            k=k + len(hidden),
             timeout_s=situation.remaining_s(),
             category=self.catalogue.category_named_in(words),
         )
+        return [row for row in found if row[0] not in hidden][:k]
 
     async def resolve(
         self, item: Reference, situation: Situation
@@ -107,9 +109,16 @@ class Search:
         """Vector of a text."""
         return await self.upstreams.embed({"text": text}, timeout_s=situation.remaining_s())
 
-    def listed(self, found: Sequence[tuple[str, float]]) -> ItemList:
-        """The first `num_items` of (item id, score) that the catalogue knows."""
-        known = [row for row in found if row[0] in self.catalogue.place][: self.num_items]
+    def offered(
+        self, found: Iterable[tuple[str, float]], situation: Situation
+    ) -> list[tuple[str, float]]:
+        """Those of (item id, score) that the catalogue knows and the user did not hide."""
+        place, hidden = self.catalogue.place, situation.hidden
+        return [row for row in found if row[0] in place and row[0] not in hidden]
+
+    def listed(self, found: Iterable[tuple[str, float]], situation: Situation) -> ItemList:
+        """The first `num_items` of (item id, score) that can be offered."""
+        known = self.offered(found, situation)[: self.num_items]
         ids = tuple(item_id for item_id, _ in known)
         return ItemList(ids, self.catalogue.vectors(ids), tuple(score for _, score in known))
 

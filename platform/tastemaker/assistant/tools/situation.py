@@ -44,6 +44,14 @@ class Situation:
     signals: Any = None
     spent: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def hidden(self) -> set[str]:
+        """Items that the user hid and has not come back to: no tool offers them again."""
+        last: dict[str, str] = {}
+        for event in self.user.get("events", ()):
+            last[event["item_id"]] = event["action"]
+        return {item_id for item_id, action in last.items() if action == "hide"}
+
 
 @dataclass(frozen=True)
 class ToolResult:

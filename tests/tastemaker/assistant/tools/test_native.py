@@ -233,3 +233,29 @@ def test_finding_a_list() -> None:
     assert find_list("@1", [first]) is first
     with pytest.raises(CallError, match="@1 to @1"):
         find_list("@2", [first])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("search_items", {"query": "pink vase"}),
+        ("similar_items", {"item": "@1#1"}),
+        ("similar_items", {"item": "@1#1", "query": "in pink"}),
+        ("complete_board", {"items": "@1"}),
+        ("complete_board", {"items": "@1", "query": "pink"}),
+        ("recommend", {"query": "pink vase"}),
+        ("recommend", {"diversity": "high"}),
+    ],
+)
+def test_what_the_user_hid_is_not_offered_again(
+    servers: Servers, catalogue: Catalogue, name: str, arguments: dict[str, Any]
+) -> None:
+    given = [by_color(catalogue, "green", "pink")]
+    seen = [{"item_id": catalogue.items[0].item_id, "action": "save"}]
+    first, _ = run(servers, name, arguments, given, {"events": seen})
+    hidden, back = (str(item_id) for item_id in first.item_ids[:2])
+    events = [(hidden, "save"), (hidden, "hide"), (back, "hide"), (back, "save")]
+    user = {"events": [*seen, *({"item_id": i, "action": action} for i, action in events)]}
+    second, _ = run(servers, name, arguments, given, user)
+    assert hidden not in second.item_ids
+    assert len(second) == len(first)
