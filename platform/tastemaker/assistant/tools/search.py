@@ -1,6 +1,6 @@
 """Finding items: by words, by what they are like, or both."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
