@@ -88,9 +88,7 @@ def test_recommender_serves_whoever_the_events_are_of(
     assert len(nobody["items"]) == 5
 
 
-def test_each_reply_names_its_bundle_and_its_space(
-    servers: dict[str, str], models: Models
-) -> None:
+def test_each_reply_names_its_bundle_and_its_space(servers: dict[str, str], models: Models) -> None:
     """On a cluster nobody else says so."""
     wrong = {"instances": "?"}
     bundles = {"encoder": models.encoder, "retrieval": models.index, "recommender": models.sequence}
