@@ -42,12 +42,12 @@ router:
   {{- if or $split (gt (int $root.Values.replicas.max) 1) }}
   scheduler: {{- include "model.scheduler" $root | nindent 4 }}
   {{- end }}
-template: {{- include "model.llmTemplate" (dict "root" $root "port" (ternary 8001 $root.Values.router.port $split)) | nindent 2 }}
+template: {{- include "model.llmTemplate" (dict "root" $root "bundle" .bundle "port" (ternary 8001 $root.Values.router.port $split)) | nindent 2 }}
 {{- if $split }}
 prefill:
   labels: {{- include "model.podLabels" . | nindent 4 }}
   replicas: {{ $root.Values.router.prefill.replicas }}
-  template: {{- include "model.llmTemplate" (dict "root" $root "port" $root.Values.router.port) | nindent 4 }}
+  template: {{- include "model.llmTemplate" (dict "root" $root "bundle" .bundle "port" $root.Values.router.port) | nindent 4 }}
 {{- end }}
 {{- end }}
 
@@ -80,6 +80,8 @@ containers:
     args: {{- include "model.vllmArgs" . | nindent 6 }}
     {{- include "model.container" .root | nindent 4 }}
     env: {{- include "model.env" .root | nindent 6 }}
+      - name: TASTEMAKER_BUNDLE
+        value: {{ .bundle | quote }}
       {{- if gt (int $values.router.prefill.replicas) 0 }}
       - name: VLLM_NIXL_SIDE_CHANNEL_HOST
         valueFrom: { fieldRef: { fieldPath: status.podIP } }

@@ -11,6 +11,8 @@
 - {{ .port | quote }}
 - --uvicorn-log-level
 - warning
+- --middleware
+- tastemaker.serving.bundle_name.OwnBundleName
 - --dtype
 - {{ $router.dtype }}
 - --max-model-len

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tastemaker.core.errors import TastemakerError
-from tastemaker.promotion.bundle import BUNDLE_HEADER
+from tastemaker.serving.bundle_name import BundleName
 
 MAX_BODY_BYTES = 32 << 20  # of one request
 MAX_INSTANCES = 64
@@ -117,26 +117,6 @@ class BodyLimit:
             await _refuse(send, 413, f"the body is above {MAX_BODY_BYTES} bytes")
         else:
             await self.app(scope, receive, send)
-
-
-class BundleName:
-    """ASGI middleware: each answer names the bundle that it comes from.
-
-    On one machine the proxy in front says so; on a cluster nobody else does.
-    """
-
-    def __init__(self, app: Any, bundle: str) -> None:
-        self.app, self.header = app, (BUNDLE_HEADER.encode(), bundle.encode())
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on, adding the header."""
-
-        async def named(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), self.header]}
-            await send(message)
-
-        await self.app(scope, receive, named if scope["type"] == "http" else send)
 
 
 class Server(ModelServer):  # type: ignore[misc]

@@ -141,6 +141,12 @@ def test_the_engine_writes_the_same_tokens_as_the_training_forward(
     assert greedy_ids(model, other, NUM_TOKENS) != expected  # the items count
 
 
+def test_a_reply_names_the_bundle(served: Served) -> None:
+    """On a cluster nobody else says so; a canary's judge asks."""
+    for reply in (chat(served, conversation(3)), chat(served, [])):
+        assert reply.headers["x-tastemaker-bundle"] == "0" * 16
+
+
 def test_a_repeated_list_is_read_from_the_prefix_cache(served: Served) -> None:
     messages = [user_message("word1", lists={1: rows(100, seed=5)})]
     first, again = (chat(served, messages, max_tokens=1) for _ in range(2))
