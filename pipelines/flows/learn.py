@@ -5,6 +5,7 @@ from prefect import flow
 from pipelines.flows.evaluate_and_gate import evaluate_and_gate
 from pipelines.flows.ingest_and_curate import ingest_and_curate
 from pipelines.flows.loop import PRESET, call, open_loop
+from pipelines.flows.materialise_features import materialise_features
 from pipelines.flows.open_promotion import open_promotion
 from pipelines.flows.retrain import retrain
 
@@ -41,4 +42,7 @@ def learn(preset: str = PRESET, force: bool = False, again: bool = False) -> str
             return f"stopped at the gates: {judged.record.result.get('failed') or judged.text}"
         evidence = dict(judged.record.result["evidence"])
         opened = call(open_promotion, made=made, evidence=evidence, preset=preset, again=again)
+        if opened.done and not opened.record.result["canary"]:
+            # live at once: what is known of users has to come from the new user model
+            call(materialise_features, preset=preset, again=again)
         return f"{opened.text}: {dict(opened.record.result)}"

@@ -133,7 +133,8 @@ def open_promotion(
     """Promote by one commit: one bundle alone as a canary, several at once.
 
     Returns:
-        The outcome; its result names the commit, and whether it was `made` now.
+        The outcome; its result names the commit, whether it was `made` now, and the `canary`'s
+        share, 0 for none.
 
     Raises:
         EvidenceError: Evidence is missing or refused.
@@ -144,10 +145,10 @@ def open_promotion(
     key = flow_records.key_of(found.key, environment)
 
     def work() -> Mapping[str, Any]:
-        if commit := promoted_before(home, environment, found):
-            return {"commit": commit, "made": False}
-        why = f"The loop retrained on dataset version {found.served} (key {key})."
         weight = config.canary_weight if len(found.models) == 1 else 0
+        if commit := promoted_before(home, environment, found):
+            return {"commit": commit, "made": False, "canary": weight}
+        why = f"The loop retrained on dataset version {found.served} (key {key})."
         made = promote.propose(
             home, environment, found.models, list(evidence.values()), why, canary=weight or None
         )
