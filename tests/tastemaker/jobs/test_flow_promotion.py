@@ -71,7 +71,11 @@ def test_killed_between_the_push_and_its_record_the_promotion_is_found_again(
     flow_records.write(home, replace(first.record, state="running", result={}))
     again = flow_promotion.open_promotion(home, found, evidence, config)
     assert again.fresh
-    assert again.record.result == {"commit": first.record.result["commit"], "made": False}
+    assert again.record.result == {
+        "commit": first.record.result["commit"],
+        "made": False,
+        "canary": 10,
+    }
     assert num_promotions(home) == 1
 
 
@@ -84,7 +88,11 @@ def test_what_was_rolled_back_is_not_promoted_again_by_the_loop(
     promote.rollback(home, "local", "recommender", "the judge said so")
     home.remove(flow_records.FOLDER, "open_promotion", f"{first.record.key}.json")
     again = flow_promotion.open_promotion(home, found, evidence, config)
-    assert again.record.result == {"commit": first.record.result["commit"], "made": False}
+    assert again.record.result == {
+        "commit": first.record.result["commit"],
+        "made": False,
+        "canary": 10,
+    }
     assert get_pins(home, "local", "recommender").canary is None
 
 
