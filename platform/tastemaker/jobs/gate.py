@@ -233,6 +233,8 @@ def _raise_if_failed(home: Home, digest: str) -> None:
     if not failed:
         return
     why = "; ".join(f"{gate.name} ({gate.rule}: {_shown(gate.value)})" for gate in failed)
+    if any("too few cases" in gate.rule for gate in failed):
+        why += ". A small catalogue has thresholds of its own: preset `small`"
     raise GateFailed(
         f"{found.model} {found.bundle} does not pass the gates of environment "
         f"{found.environment!r}: {why}. Report: {home.uri('evidence', f'{digest}.html')}",
