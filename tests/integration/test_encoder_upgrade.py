@@ -24,9 +24,10 @@ import yaml
 
 from tests.integration.conftest import ROOT, Chain, environment, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]  # it trains while others talk
 QUESTIONS = ("blue lamps", "a rug for the living room", "something for me", "more like the first")
 TALKING = 3  # conversations at a time
+PAUSE_S = 1.5  # between two turns of one: people read, and the training needs a core
 SEED = 7  # of the second encoder
 MODELS = ("encoder", "retrieval", "recommender", "router")
 
@@ -62,7 +63,7 @@ class Talk:
         user, asked = f"user-{number + 6:05}", 0
         with httpx.Client(base_url=self.url, timeout=120, trust_env=False) as http:
             conversation = None
-            while not self._stop.is_set():
+            while not self._stop.wait(PAUSE_S):
                 fields: dict[str, Any] = {"user": user}
                 if conversation and asked % 8:  # a new one now and then
                     fields["tastemaker"] = {"conversation": conversation}

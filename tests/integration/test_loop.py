@@ -22,7 +22,7 @@ import yaml
 from tastemaker.serving import processes
 from tests.integration.conftest import Chain, free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]  # it trains in the middle
 QUESTIONS = ("blue lamps", "a rug for the living room", "something for me")
 # Wide margins: whether the verdicts are right is tested on thousands of simulated rollouts.
 WIDE = {"errors": 0.9, "no_answer": 0.9, "median_ms": 9, "p95_ms": 9, "saves": 0.9, "cents": 9}
