@@ -39,12 +39,4 @@ def check(home: Home, engine: Engine, config: FlowConfig, *, again: bool = False
         found = pipeline_run.run(home, "drift", key, given, config.pipelines)
         return {**found, "drifted": bool(found.get("names"))}
 
-    return flow_records.once(
-        home,
-        FLOW,
-        key,
-        work,
-        deadline_s=config.pipelines.timeout_s,
-        max_attempts=config.max_attempts,
-        again=again,
-    )
+    return pipeline_run.once(home, FLOW, key, work, config, again=again)

@@ -106,15 +106,7 @@ def evaluate_and_gate(
         evidence, failed = (_of(judged, kind) for kind in ("evidence", "failed"))
         return {"evidence": evidence, "failed": failed, "passed": not failed}
 
-    return flow_records.once(
-        home,
-        GATE,
-        key,
-        work,
-        deadline_s=config.pipelines.timeout_s,
-        max_attempts=config.max_attempts,
-        again=again,
-    )
+    return pipeline_run.once(home, GATE, key, work, config, again=again)
 
 
 def _of(judged: Mapping[str, str], kind: str) -> dict[str, str]:

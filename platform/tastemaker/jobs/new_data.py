@@ -111,12 +111,4 @@ def ingest(home: Home, engine: Engine, config: FlowConfig, *, again: bool = Fals
         return {**made, "events_of": found.dataset, "new_events": found.new_events}
 
     key = flow_records.key_of(found.key, day, config.model_dump(mode="json")["steps"])
-    return flow_records.once(
-        home,
-        FLOW,
-        key,
-        work,
-        deadline_s=config.pipelines.timeout_s,
-        max_attempts=config.max_attempts,
-        again=again,
-    )
+    return pipeline_run.once(home, FLOW, key, work, config, again=again)

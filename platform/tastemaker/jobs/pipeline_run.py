@@ -7,13 +7,15 @@ A flow that was killed follows the run that it had submitted, found by its name.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.core.errors import NotFound
 from tastemaker.core.home import Home
-from tastemaker.jobs.flow_config import PipelineRule
+from tastemaker.jobs import flow_records
+from tastemaker.jobs.flow_config import FlowConfig, PipelineRule
+from tastemaker.jobs.flow_records import Outcome
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -22,6 +24,36 @@ if TYPE_CHECKING:
 
 FOLDER = "pipeline-results"
 _LOST = ("FAILED", "CANCELED", "CANCELING")
+
+
+def once(
+    home: Home,
+    flow: str,
+    key: str,
+    work: Callable[[], Mapping[str, Any]],
+    config: FlowConfig,
+    *,
+    again: bool,
+) -> Outcome:
+    """Do a flow's work, which is a pipeline's run, once for its key.
+
+    Args:
+        home: Keeps the record.
+        flow: Its name.
+        key: Of its content.
+        work: Runs the pipeline; returns what is to be kept of it.
+        config: Deadline of a run, and how many attempts there are.
+        again: Also where it was given up.
+    """
+    return flow_records.once(
+        home,
+        flow,
+        key,
+        work,
+        deadline_s=config.pipelines.timeout_s,
+        max_attempts=config.max_attempts,
+        again=again,
+    )
 
 
 def run(

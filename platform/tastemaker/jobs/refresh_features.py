@@ -58,15 +58,7 @@ def refresh(
         given[name] = new_data.arguments(config)[name]
         return pipeline_run.run(home, "materialise", key, given, config.pipelines)
 
-    return flow_records.once(
-        home,
-        FLOW,
-        key,
-        work,
-        deadline_s=config.pipelines.timeout_s,
-        max_attempts=config.max_attempts,
-        again=again,
-    )
+    return pipeline_run.once(home, FLOW, key, work, config, again=again)
 
 
 def _current(home: Home) -> Generation | None:

@@ -138,15 +138,7 @@ def retrain(home: Home, dataset: str, config: FlowConfig, *, again: bool = False
     def work() -> Mapping[str, Any]:
         return pipeline_run.run(home, "retrain", key, given, config.pipelines)
 
-    return flow_records.once(
-        home,
-        FLOW,
-        key,
-        work,
-        deadline_s=config.pipelines.timeout_s,
-        max_attempts=config.max_attempts,
-        again=again,
-    )
+    return pipeline_run.once(home, FLOW, key, work, config, again=again)
 
 
 def trained_ms(home: Home, bundle: str) -> int:
