@@ -106,6 +106,8 @@ def diff(
     from tastemaker.promotion.history import differences
 
     found = differences(Home.open(), first, second)
+    if not any(one.first or one.second for one in found):
+        raise NotFound(f"nothing is live in environments {first!r} and {second!r}")
     for one in found:
         if one.first == one.second:
             typer.echo(f"{one.model:<12} same      {_pins(one.first)}")

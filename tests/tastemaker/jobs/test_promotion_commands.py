@@ -89,6 +89,9 @@ def test_what_cannot_be_promoted_is_said(home: Home) -> None:
 
 def test_two_environments_are_compared(home: Home) -> None:
     assert call(home, "diff", "local", "local").exit_code == 0
+    unknown = call(home, "diff", "lokal", "stagging")
+    assert isinstance(unknown.exception, NotFound)
+    assert "'lokal' and 'stagging'" in str(unknown.exception)
     done = call(home, "diff", "local", "staging")
     assert done.exit_code == 1
     assert "(nothing)" in done.output
