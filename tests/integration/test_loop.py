@@ -1,13 +1,18 @@
-"""The loop on one machine: new events become live models; a bad one is stopped at the gates.
+"""The loop on one machine: new events become live models, canaries are judged by real turns.
 
 `TASTEMAKER_DRILL_HOME` names a finished home whose copy is used instead of the chain's.
 """
 
 import json
 import os
+import re
 import shutil
+import signal
+import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +21,22 @@ import httpx
 import pytest
 import yaml
 
+from tastemaker.serving import processes
 from tests.integration.conftest import Chain, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]  # it trains in the middle
 QUESTIONS = ("blue lamps", "a rug for the living room", "something for me")
+# Wide margins: whether the verdicts are right is tested on thousands of simulated rollouts. Few
+# turns leave ratios all but unbounded.
+WIDE = {
+    "errors": 0.9,
+    "no_answer": 0.9,
+    "saves": 0.9,
+    "median_ms": 1e30,
+    "p95_ms": 1e30,
+    "cents": 1e30,
+}
+QUICK = ("weights=[50,100]", "first_look=10", "growth=1.1")
 
 
 @dataclass
@@ -39,10 +56,12 @@ class Shop:
 
     def live(self, model: str) -> dict[str, Any]:
         """A model's file where the branch is now, not where the reconciler has got to."""
-        name = f"main:manifests/models/local/{model}.yaml"
-        git = self.chain.home / "git" / "manifests.git"
-        with os.popen(f"git --git-dir {git} show {name}") as text:
-            return dict(yaml.safe_load(text.read()))
+        return dict(yaml.safe_load(self.git("show", f"main:manifests/models/local/{model}.yaml")))
+
+    def git(self, *words: str) -> str:
+        """What Git says of the repository that says what is live."""
+        command = ["git", "--git-dir", str(self.chain.home / "git" / "manifests.git"), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def servers(self) -> list[dict[str, Any]]:
         told = json.loads(self.tastemaker("status", "--json"))
@@ -62,6 +81,12 @@ class Shop:
         assert reply.status_code == 200, reply.text
         told = reply.json()
         return {**told["tastemaker"], "turn": told["id"]}
+
+    def judge(self, *settings: str) -> str:
+        sets = [word for one in (*QUICK, *settings) for word in ("--set", one)]
+        return str(
+            json.loads(self.tastemaker("judge", "router", "--json", *sets))["verdict"]["decision"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +122,38 @@ def another_router(shop: Shop, *settings: str) -> str:
     made = shop.tastemaker("train-router", "tiny", "--dialogues", dialogues, *sets).splitlines()[-1]
     shop.tastemaker("evaluate-router", "--dialogues", dialogues, "--router", made)
     return made
+
+
+def as_canary(shop: Shop, bundle: str) -> None:
+    """Gate it, try it on half of the requests, and wait until it serves."""
+    dataset = shop.live("router")["dataset"]
+    shop.tastemaker("gate", "router", bundle, "--dataset", dataset, "--preset", "tiny")
+    shop.tastemaker("promote", bundle, "--to", "local", "--canary", "50")
+    tried = shop.live("router")["canary"]
+    assert (tried["bundle"], tried["weight"]) == (bundle, 50)
+    eventually(lambda: shop.serves("router", bundle))
+
+
+@contextmanager
+def slowed(pid: int) -> Iterator[None]:
+    """A process and what it started get a tenth of the time, as beside a greedy neighbour."""
+    ended = threading.Event()
+
+    def hold() -> None:
+        while not ended.is_set():
+            members = processes.session_members(pid)
+            for number, seconds in ((signal.SIGSTOP, 0.45), (signal.SIGCONT, 0.05)):
+                for one in members:
+                    processes.send(one, number)
+                time.sleep(seconds)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_new_events_become_live_models_without_a_person(shop: Shop) -> None:
@@ -136,3 +193,57 @@ def test_a_router_that_learnt_nothing_is_stopped_at_the_gates(shop: Shop) -> Non
     assert promoted.returncode == 2
     assert bad in promoted.stderr
     assert shop.live("router") == live
+
+
+def test_a_good_canary_is_judged_and_becomes_the_stable_one(shop: Shop) -> None:
+    bundle, before = another_router(shop, "seed=9"), shop.live("router")["bundle"]
+    as_canary(shop, bundle)
+    asked, wide = 0, [f"margins.{name}={value}" for name, value in WIDE.items()]
+    while shop.live("router")["bundle"] == before:
+        for _ in range(10):
+            shop.ask(asked := asked + 1)
+        assert shop.judge(*wide) != "revert"
+        assert asked < 200
+    assert shop.live("router")["bundle"] == bundle
+    assert "canary" not in shop.live("router")
+    eventually(lambda: shop.serves("router", bundle))
+
+
+def test_a_canary_that_is_slow_live_is_taken_away_by_a_commit(shop: Shop) -> None:
+    stable = shop.live("router")["bundle"]
+    was = [line.split() for line in shop.tastemaker("history", "router").splitlines()]
+    known = {word for line in was for word in line if len(word) == 16} - {stable}
+    other = next(b for b in known if (shop.chain.home / "bundles" / b).is_dir() and _same(shop, b))
+    as_canary(shop, other)
+    (canary,) = [one for one in shop.servers() if one["bundle"] == other]
+    asked = 0
+    with slowed(canary["pid"]):
+        while "canary" in shop.live("router"):
+            for _ in range(10):
+                shop.ask(asked := asked + 1)
+            assert shop.judge() != "step"
+            assert asked < 200
+    assert shop.live("router")["bundle"] == stable
+    assert "Revert canary" in shop.tastemaker("history", "router", "--limit", "1")
+    assert re.search(r"Reason: judge, look \d+ at 50 %: .*(median|p95)_ms", shop.git("log", "-1"))
+    eventually(lambda: not shop.serves("router", other))
+    assert shop.ask()["bundles"]["router"] == [stable]
+
+
+def test_one_command_brings_the_bundle_before_back(shop: Shop) -> None:
+    bad = shop.live("router")["bundle"]
+    shop.tastemaker("rollback", "router", "--why", "answers are dull")
+    now = shop.live("router")["bundle"]
+    assert now != bad
+    eventually(lambda: shop.serves("router", now))
+    assert shop.ask()["bundles"]["router"] == [now]
+
+
+def _same(shop: Shop, bundle: str) -> bool:
+    """Whether it reads the live user model's embeddings."""
+    cards = [
+        yaml.safe_load((shop.chain.home / "bundles" / one / "bundle.yaml").read_text())
+        for one in (bundle, shop.live("router")["bundle"])
+    ]
+    first, second = (card["parents"].get("sequence") for card in cards)
+    return bool(first == second)
