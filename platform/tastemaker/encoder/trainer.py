@@ -15,6 +15,7 @@ from tastemaker.encoder.examples import Batch, Examples
 from tastemaker.encoder.losses import contrastive, naming, neighbouring
 from tastemaker.encoder.model import Encoder
 from tastemaker.encoder.words import Vocabulary
+from tastemaker.layers.precision import reduced
 
 WARM_UP_FRAC = 0.08  # of the steps, learning rate rising from 0
 _PROCESSOR = torch.device("cpu")
@@ -49,9 +50,6 @@ class Trainer:
         self.scales = nn.Parameter(torch.full((3,), -math.log(config.temperature), device=device))
         self.optimizer = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
         self.num_steps = config.epochs * examples.steps_per_epoch
-        self.bfloat16 = config.precision == "bfloat16" or (
-            config.precision == "auto" and bfloat16_is_native(device)
-        )
 
     @property
     def state(self) -> Mapping[str, Any]:
@@ -76,7 +74,7 @@ class Trainer:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted losses of a batch, by name."""
         config = self.config
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with reduced(self.device, config.precision):
             image_BD = self.encoder.image_vectors(batch.pixels_B3PP)
         image_BD = image_BD.float()
         query_BD = self.encoder.text_vectors(batch.query_words)
@@ -118,10 +116,3 @@ def pace(step: int, num_steps: int) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, num_steps - rise)))
-
-
-def bfloat16_is_native(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 without emulation."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,6 +1,6 @@
 """Configuration of the router: its dialogues, its size and its training."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,7 @@ class RouterConfig(Config):
     warmup_frac: float = Field(default=0.03, ge=0, lt=1)
     decay_frac: float = Field(default=0.4, gt=0, le=1)  # last part of training: rate down to 0
     alignment_steps: int = Field(default=200, ge=0)  # of the item projector, before training
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where it is native
     workers: int = Field(default=1, ge=1)  # processes, each on a share of every batch
     threads: int = Field(default=1, ge=1)  # of each; two are slower unless both cores are free
     checkpoint_every: int = Field(default=100, ge=1)

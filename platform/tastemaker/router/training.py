@@ -12,6 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from tastemaker.layers.data_parallel import ALONE, Group
+from tastemaker.layers.muon import Muon
+from tastemaker.layers.precision import Precision, reduced
 from tastemaker.router.batches import Batch, Example, collate, pad_id, plan_batches
 from tastemaker.router.config import RouterConfig
 from tastemaker.router.dialogue_files import Vectors
@@ -48,9 +50,7 @@ class Trainer:
         matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
         chosen = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in chosen]
-        self.muon = torch.optim.Muon(
-            matrices, lr=config.lr_matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-        )
+        self.muon = Muon(matrices, lr=config.lr_matrices)
         self.adamw = torch.optim.AdamW(rest, lr=config.lr_rest, weight_decay=0.0, betas=(0.9, 0.98))
         self.device = model.place_ids.device
         words_NV, word_ids_V = word_bags(item_words, tokenizer)
@@ -71,7 +71,7 @@ class Trainer:
         batch, loss, hit_frac = self._batch(number), None, 0.0
         weight = self.group.weight(int(batch.target_BT.sum()) if batch else 0)
         if batch:
-            loss, hit_frac = call_loss(self.model, batch)
+            loss, hit_frac = call_loss(self.model, batch, self.config.precision)
         scale = rate(number, self.config.steps, self.config)
         found = {"loss": self._update(loss, weight, scale)}
         return {**found, "tokens_right": self.group.sum(hit_frac * weight)}
@@ -128,9 +128,11 @@ class Trainer:
         return bag_loss(projected_BH, words_VH, bag_BV), weight
 
 
-def call_loss(model: RouterModel, batch: Batch) -> tuple[Tensor, float]:
+def call_loss(
+    model: RouterModel, batch: Batch, precision: Precision = "auto"
+) -> tuple[Tensor, float]:
     """Mean cross-entropy of the calls' tokens, in nats, and the share that is predicted right."""
-    with torch.autocast(batch.ids_BT.device.type, dtype=torch.bfloat16):
+    with reduced(batch.ids_BT.device, precision):
         hidden_BTH = model(batch.ids_BT, batch.items_MD, batch.places_M, batch.users_MD)
         wanted_BT = batch.target_BT[:, 1:]
         logits_MV = model.head(hidden_BTH[:, :-1][wanted_BT])
