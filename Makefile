@@ -32,8 +32,8 @@ test: setup ## Lint, types, layers and the tests that need no minutes of their o
 	@.ci/check
 	@.venv/bin/python -m pytest -q -m 'not slow'
 
-test-slow: setup ## The others: the whole chain, real vLLM, KServe, Ray, Chromium, images.
-	@.venv/bin/python -m pytest -q -m slow
+test-slow: setup ## The others: the whole chain, real vLLM, KServe, Ray, Chromium, images. TESTS=folder
+	@.venv/bin/python -m pytest -q -m slow $(TESTS)
 
 check: ## Lint, types and layers only.
 	@.ci/check

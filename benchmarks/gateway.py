@@ -145,6 +145,8 @@ def _copy(home: Home, to: Path) -> Home:
 
 def _start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "TASTEMAKER_HOME": str(home.root), "OMP_NUM_THREADS": "1"}
+    for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):
+        environment.pop(name, None)  # Feast, imported here, sets them for itself
     return subprocess.Popen([sys.executable, "-m", module, *words], env=environment)
 
 

@@ -50,6 +50,7 @@ turns_table = Table(
     Column("state", Text),
     Index("turns_by_conversation", "conversation_id", "place"),
     Index("turns_by_user", "user_id"),
+    Index("turns_by_time", "time_ms"),
 )
 _GUEST_OF = guests_table.c.caller.label("guest_of")
 _CONVERSATION = select(conversations_table, _GUEST_OF).outerjoin(

@@ -2,7 +2,7 @@
 
 What changes by the second lives here; what is trained on lives in dataset versions. One SQLite
 file in the home by default, any SQLAlchemy URL by configuration. A module that owns a concept
-declares its tables on `metadata`; opening the database creates those that are missing.
+declares its tables on `metadata`; opening the database creates tables and indexes that are missing.
 """
 
 import asyncio
@@ -46,6 +46,9 @@ def open_database(url: str) -> Engine:
             event.listen(engine, "connect", _set_up_sqlite)
             _one_writer(engine)
         metadata.create_all(engine)
+        for table in metadata.tables.values():  # of a table that was there, create_all adds none
+            for index in table.indexes:
+                index.create(engine, checkfirst=True)
     except (SQLAlchemyError, OSError, ImportError) as error:
         raise ConfigError(f"database {_without_password(url)} cannot be opened: {error}") from None
     return engine

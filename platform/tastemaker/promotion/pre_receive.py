@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tastemaker.core.errors import PromotionError, TastemakerError
 from tastemaker.promotion.git import NOBODY, Git
-from tastemaker.promotion.verification import MAX_AGE, Rules, check_range, keys_at
+from tastemaker.promotion.verification import MAX_AGE, Rules, check_range
 
 
 def check(git: Git, lines: Iterable[str], branch: str, max_age: timedelta = MAX_AGE) -> int:
@@ -37,7 +37,7 @@ def check(git: Git, lines: Iterable[str], branch: str, max_age: timedelta = MAX_
         if new == NOBODY:
             raise PromotionError(f"branch {branch} says what is live and cannot be removed")
         old = "" if old == NOBODY else old
-        checked += check_range(git, old, new, Rules(keys_at(git, old), max_age))
+        checked += check_range(git, old, new, Rules.at(git, old, max_age))
     return checked
 
 

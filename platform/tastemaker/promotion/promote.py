@@ -40,7 +40,6 @@ from tastemaker.promotion.verification import (
     Rules,
     check_commit,
     environment_at,
-    keys_at,
 )
 
 ATTEMPTS = 20  # to get in between the promotions of others
@@ -333,7 +332,7 @@ def _attempt(
         return Outcome(next(iter(git.commits(*words)), ""), made=False, branch=repository.branch)
     _check_unmoved(git, head, seen)
     made = git.commit(head, files, plan.message)
-    check_commit(Commit(git, made, head), Rules(keys_at(git, head), max_age))
+    check_commit(Commit(git, made, head), Rules.at(git, head, max_age))
     expected = repository.at(branch) if to_branch else head
     try:
         said = git.push(repository.remote, made, branch, expected)

@@ -2,6 +2,7 @@
 
 manifests/models/<env>/<model>.yaml   the model files
 manifests/keys/<name>.pub             public keys that evidence may be signed with
+manifests/gates.yaml                  whose thresholds count in which environment
 
 `TASTEMAKER_GIT` names a remote (a bare clone of it lies in the home, below `run/git/`); without it
 the repository is the home's own, `git/manifests.git`, which is made at first use and checks what
@@ -27,6 +28,7 @@ SETTING = "TASTEMAKER_GIT"
 BRANCH_SETTING = "TASTEMAKER_GIT_BRANCH"
 MODELS_FOLDER = "manifests/models"
 KEYS_FOLDER = "manifests/keys"
+GATES_FILE = "manifests/gates.yaml"
 
 LEFT_S = 60.0  # Git holds its locks for milliseconds
 _LOCK_S = 300.0  # for another promotion of this machine to end

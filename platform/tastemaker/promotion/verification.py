@@ -1,10 +1,11 @@
 """What a promotion must prove, checked commit by commit: before a push, by a hook, and in CI.
 
 A commit that brings a bundle into a model file where it was not needs evidence: signed by a key
-that was trusted before the push, passed, fresh, and of exactly that bundle, dataset version,
-space, environment and the bundle that was live. Ending a canary, changing its weight or making it
-the stable one needs none, nor does going back to a bundle that was live in that file before, nor
-serving a bundle over another dataset version together with its whole environment.
+that was trusted before the push, passed by thresholds that count there, fresh, and of exactly that
+bundle, dataset version, space, environment and the bundle that was live. Ending a canary, changing
+its weight or making it the stable one needs none, nor does going back to a bundle that was live in
+that file before, nor serving a bundle over another dataset version together with its whole
+environment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +16,12 @@ from pathlib import PurePosixPath
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tastemaker.core.errors import EvidenceError, PromotionError, TastemakerError
+from tastemaker.core.errors import ConfigError, EvidenceError, PromotionError, TastemakerError
 from tastemaker.promotion import signing
 from tastemaker.promotion.evidence import Evidence, verify
 from tastemaker.promotion.git import Git
 from tastemaker.promotion.model_file import PINS, Live, Pins, parse_pinned, values_of
-from tastemaker.promotion.repository import KEYS_FOLDER, MODELS_FOLDER
+from tastemaker.promotion.repository import GATES_FILE, KEYS_FOLDER, MODELS_FOLDER
 
 MAX_AGE = timedelta(days=14)
 MAX_CANARY = 50  # percent
@@ -35,12 +36,29 @@ class Rules:
     Attributes:
         trusted: Keys by id, as they were before what is checked.
         max_age: Of evidence.
+        gates: By environment the thresholds that count there: names of presets, or digests of
+            thresholds of one's own; in any other environment all count. None: the file that says
+            so cannot be read, and none count anywhere until it is mended.
         now: With its time zone.
     """
 
     trusted: Mapping[str, Ed25519PublicKey]
     max_age: timedelta = MAX_AGE
+    gates: Mapping[str, tuple[str, ...]] | None = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def at(cls, git: Git, commit: str, max_age: timedelta = MAX_AGE) -> "Rules":
+        """Those that a repository holds as of a commit.
+
+        Raises:
+            EvidenceError: A file of the keys' folder holds none.
+        """
+        try:
+            gates = gates_at(git, commit)
+        except ConfigError:
+            gates = None
+        return cls(keys_at(git, commit), max_age, gates)
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,23 @@ def keys_at(git: Git, commit: str) -> dict[str, Ed25519PublicKey]:
     """
     files = git.files(commit, KEYS_FOLDER) if commit else {}
     return signing.trusted(git.read(commit, path) or "" for path in files if path.endswith(".pub"))
+
+
+def gates_at(git: Git, commit: str) -> dict[str, tuple[str, ...]]:
+    """Thresholds that count as of a commit, by environment; empty: nothing is said of any.
+
+    Raises:
+        ConfigError: The file is not a mapping of lists of names.
+    """
+    found = {}
+    text = git.read(commit, GATES_FILE) if commit else None
+    for environment, names in values_of(text or "{}", GATES_FILE).items():
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise ConfigError(
+                f"{GATES_FILE}: {environment}: must list names of gates in quotes, got {names!r}"
+            )
+        found[str(environment)] = tuple(names)
+    return found
 
 
 def check_range(git: Git, old: str, new: str, rules: Rules) -> int:
@@ -257,7 +292,9 @@ def _without(parent: str) -> tuple[str, ...]:
 
 
 def _check_other_files(commit: Commit) -> None:
-    """Nothing but a model file says what is live."""
+    """Nothing but a model file says what is live, and what says which gates count can be read."""
+    if GATES_FILE in commit.paths:
+        gates_at(commit.git, commit.identity)
     for path in commit.paths:
         if not path.startswith(f"{MODELS_FOLDER}/") or is_model_file(path):
             continue
@@ -313,6 +350,7 @@ def _check_match(found: Evidence, change: Change, live: Live, rules: Rules) -> N
         failed = ", ".join(gate.name for gate in found.gates if not gate.passed)
         raise EvidenceError(f"its gates failed: {failed}")
     found.check_age(rules.max_age, rules.now)
+    _check_thresholds(found, rules)
     baseline = change.before.live.bundle if change.before else ""
     for key, said, value, rule in (
         ("environment", found.environment, change.environment, "is promoted to"),
@@ -325,3 +363,14 @@ def _check_match(found: Evidence, change: Change, live: Live, rules: Rules) -> N
                 f"evidence is of {key} {said or '(none)'}, but {value or '(none)'} {rule}: "
                 "run the gates again"
             )
+
+
+def _check_thresholds(found: Evidence, rules: Rules) -> None:
+    if rules.gates is None:
+        raise EvidenceError(f"{GATES_FILE} cannot be read: mend it by a commit of its own first")
+    allowed = rules.gates.get(found.environment)
+    if allowed is not None and not {*found.thresholds.split()} & {*allowed}:
+        raise EvidenceError(
+            f"its thresholds are {found.thresholds or '(not named)'}, but {found.environment} "
+            f"takes {', '.join(allowed)} ({GATES_FILE})"
+        )

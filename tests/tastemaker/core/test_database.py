@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from tastemaker.core.database import open_database
 from tastemaker.core.errors import ConfigError
@@ -56,3 +56,15 @@ def _broken_off(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("insert into t values (1)"))
         raise ZeroDivisionError
+
+
+def test_an_index_that_came_later_is_made_in_an_older_database(tmp_path: Path) -> None:
+    from tastemaker.assistant import conversation_tables
+
+    url = f"sqlite:///{tmp_path}/a.db"
+    name = "turns_by_time"
+    assert name in {index.name for index in conversation_tables.turns_table.indexes}
+    with open_database(url).begin() as connection:
+        connection.execute(text(f"drop index {name}"))
+    found = inspect(open_database(url)).get_indexes("turns")
+    assert name in {index["name"] for index in found}

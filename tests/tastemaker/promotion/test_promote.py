@@ -311,6 +311,44 @@ def test_the_keys_that_count_are_those_before_the_push(home: Home, tmp_path: Pat
         git.push(repository.remote, mixed, "main", promoted)
 
 
+def test_an_environment_takes_the_gates_that_it_names(home: Home) -> None:
+    repository = open_repository(home)
+    git, path = repository.git, "manifests/gates.yaml"
+
+    def rule(text: str) -> None:
+        before = head(home)
+        commit = git.commit(before, {path: text}, "Gates that count\n")
+        git.push(repository.remote, commit, "main", before)
+
+    rule('local: ["default", "0123456789abcdef"]\nstaging: ["tiny"]\n')
+    now, live = another(home), get_live(home, "local", "router").bundle
+
+    def offer(thresholds: str) -> str:
+        return promote(
+            home, "local", "router", now, signed(home, "router", now, live, thresholds=thresholds)
+        )
+
+    for thresholds in ("tiny fedcba9876543210", "changed fedcba9876543210", ""):
+        with pytest.raises(EvidenceError, match="local takes default, 0123456789abcdef"):
+            offer(thresholds)
+    with pytest.raises(GitError, match="must list names of gates"):
+        rule("local: default\n")
+    assert offer("changed 0123456789abcdef") == head(home)
+
+
+def test_gates_that_cannot_be_read_stop_promotions_but_not_their_mending(home: Home) -> None:
+    repository = open_repository(home)
+    git, before, now = repository.git, head(home), another(home)
+    broken = git.commit(before, {"manifests/gates.yaml": "local: default\n"}, "By hand\n")
+    git.run("update-ref", "refs/heads/main", broken, before)
+    line = signed(home, "router", now, get_live(home, "local", "router").bundle)
+    with pytest.raises(EvidenceError, match="cannot be read: mend it"):
+        promote(home, "local", "router", now, line)
+    mended = git.commit(broken, {"manifests/gates.yaml": None}, "Mend\n")
+    git.push(repository.remote, mended, "main", broken)
+    assert promote(home, "local", "router", now, line) == head(home)
+
+
 def test_a_file_that_names_no_bundle_yet_is_filled_in(home: Home) -> None:
     now = another(home)
     staged = "# ours\nreplicas: { min: 2, max: 8 }\n"
