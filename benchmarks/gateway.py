@@ -1,14 +1,15 @@
 """What the gateway itself adds to a turn, and what reading a user's features takes.
 
-    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 3 minutes)
+    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 5 minutes)
 
 50 conversations at once, each of users of the catalogue: a turn, a pause of 2 seconds on average,
 and so on. The gateway is the real one with everything on: features by Feast on SQLite, database,
 ledger, traces. The model servers hold each request for a fixed time and count how long it really
 was (benchmarks/stub_servers.py). The client first makes the five requests of a turn itself, without
-a gateway: what it waits beyond the models' time is what HTTP on this machine costs (the baseline).
-The overhead of a turn is what its client waits beyond the models' time and the baseline's median.
-All three processes share the machine.
+a gateway and with the gateway's own HTTP client: what it waits beyond the models' time is what HTTP
+on this machine costs (the baseline). The overhead of a turn is what its client waits beyond the
+models' time and the baseline's median. All processes share the machine. Once with one gateway
+process, and once with two on one database, each turn with either, as the chart installs it.
 """
 
 import asyncio
@@ -21,114 +22,141 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
+from pydantic_core import from_json, to_json
 
 from benchmarks import feature_reads
 from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users
+from tastemaker.assistant.http_client import Pool, Request
 from tastemaker.core.home import Home
 
 COMMAND = "python -m benchmarks.gateway"
 CONVERSATIONS, TURNS, WARM_UP, THINK_S = 50, 12, 2, 2.0
 GOALS = {"p50": 10.0, "p99": 30.0}
 
-Turn = Callable[[httpx.AsyncClient, str, str | None, str], Awaitable[str]]
+Turn = Callable[["Client", str, str | None, str], Awaitable[str]]
 
 
 def main() -> None:
     home = Home.open()
     catalogue = Catalogue.live(home, "local")
     users = [user["user_id"] for user in sample_users(catalogue)]
-    with tempfile.TemporaryDirectory() as folder:
-        copy = _copy(home, Path(folder) / "home")  # its conversations and events go with it
-        stub_port, port = _free_port(), _free_port()
-        stub = _start("benchmarks.stub_servers", [str(stub_port)], copy)
-        urls = [f"http://127.0.0.1:{stub_port}"]
-        words = ["--port", str(port)]
-        for name in ("encoder", "retrieval", "recommender", "router"):
-            words += [f"--{name}-url", urls[0]]
-        gateway = _start("tastemaker.assistant.gateway", words, copy)
-        try:
-            _wait(f"http://127.0.0.1:{stub_port}/ready", stub)
-            _wait(f"http://127.0.0.1:{port}/healthz", gateway)
-            direct = asyncio.run(_measure(urls[0], urls[0], users, _directly))
-            waited = asyncio.run(_measure(f"http://127.0.0.1:{port}", urls[0], users, _through))
-            through = waited - np.median(direct)
-        finally:
-            for process in (gateway, stub):
-                process.terminate()
-                process.wait(20)
     rows = []
-    for name, percentile in (("p50", 50), ("p99", 99)):
-        value, baseline = (float(np.percentile(ms, percentile)) for ms in (through, direct))
-        print(f"overhead {name}: {value:.1f} ms (model calls alone {baseline:.1f} ms)")
-        rows.append(
-            row(
-                f"overhead_{name}_ms, {CONVERSATIONS} conversations (baseline: no gateway)",
-                value,
-                baseline=baseline,
-                goal=GOALS[name],
-                unit="ms",
-                seeds=1,
-                command=COMMAND,
-            )
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        for processes in (1, 2):
+            copy = _copy(home, Path(folder) / f"home{processes}")  # its conversations go with it
+            through, direct = _measured(copy, users, processes)
+            for name, percentile in (("p50", 50), ("p99", 99)):
+                value, baseline = (float(np.percentile(ms, percentile)) for ms in (through, direct))
+                print(
+                    f"{processes} gateway process(es): overhead {name} {value:.1f} ms "
+                    f"(model calls alone {baseline:.1f} ms)",
+                    flush=True,
+                )
+                which = "" if processes == 1 else ", two gateway processes"
+                rows.append(
+                    row(
+                        f"overhead_{name}_ms, {CONVERSATIONS} conversations{which} "
+                        "(baseline: no gateway)",
+                        value,
+                        baseline=baseline,
+                        goal=GOALS[name],
+                        unit="ms",
+                        seeds=1,
+                        command=COMMAND,
+                    )
+                )
     save("gateway", [*rows, *feature_reads.measure()])
 
 
-async def _measure(url: str, stub: str, users: list[str], turn: Turn) -> np.ndarray:
+def _measured(home: Home, users: list[str], processes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Overhead of each turn in ms, and what its model calls alone take beyond the models' time."""
+    stub_port, ports = _free_port(), [_free_port() for _ in range(processes)]
+    stub_url = f"http://127.0.0.1:{stub_port}"
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    started = [_start("benchmarks.stub_servers", [str(stub_port)], home)]
+    try:
+        _wait(f"{stub_url}/ready", started[0])
+        for port, url in zip(ports, urls, strict=True):
+            words = ["--port", str(port)]
+            for name in ("encoder", "retrieval", "recommender", "router"):
+                words += [f"--{name}-url", stub_url]
+            started.append(_start("tastemaker.assistant.gateway", words, home))
+            _wait(f"{url}/healthz", started[-1])
+        direct = asyncio.run(_measure([stub_url], stub_url, users, _directly))
+        waited = asyncio.run(_measure(urls, stub_url, users, _through))
+        return waited - np.median(direct), direct
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(20)
+
+
+class Client:
+    """Sends JSON to one of several processes at random, as a Kubernetes service does."""
+
+    def __init__(self, urls: list[str], http: Pool, draw: random.Random) -> None:
+        self.urls, self.http, self.draw = urls, http, draw
+
+    async def post(self, path: str, body: Mapping[str, Any], trace: str) -> Any:
+        """What came back, as JSON."""
+        parent = f"00-{trace}-{'0' * 15}1-01"
+        headers = {"Content-Type": "application/json", "traceparent": parent}
+        url = self.draw.choice(self.urls) + path
+        reply = await self.http.send(Request(url, 30.0, to_json(body), headers))
+        assert reply.is_success, reply.body
+        return from_json(reply.body)
+
+
+async def _measure(urls: list[str], stub: str, users: list[str], turn: Turn) -> np.ndarray:
     """Milliseconds of each turn beyond the time that the model servers held its requests."""
-    limits = httpx.Limits(max_connections=CONVERSATIONS * 2, max_keepalive_connections=200)
     waited: dict[str, float] = {}
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30, trust_env=False) as http:
+    http = Pool()
 
-        async def converse(number: int) -> None:
-            draw = random.Random(number)
-            conversation = None
-            for place in range(TURNS + WARM_UP):
-                await asyncio.sleep(draw.expovariate(1 / THINK_S))
-                trace = secrets.token_hex(16)
-                start = time.perf_counter()
-                conversation = await turn(http, users[number % len(users)], conversation, trace)
-                if place >= WARM_UP:
-                    waited[trace] = time.perf_counter() - start
+    async def converse(number: int) -> None:
+        draw = random.Random(number)
+        client, conversation = Client(urls, http, draw), None
+        for place in range(TURNS + WARM_UP):
+            await asyncio.sleep(draw.expovariate(1 / THINK_S))
+            trace = secrets.token_hex(16)
+            start = time.perf_counter()
+            conversation = await turn(client, users[number % len(users)], conversation, trace)
+            if place >= WARM_UP:
+                waited[trace] = time.perf_counter() - start
 
+    try:
         await asyncio.gather(*(converse(number) for number in range(CONVERSATIONS)))
-        held = [(await http.get(f"{stub}/held/{trace}")).json()["held_s"] for trace in waited]
-    return (np.array(list(waited.values())) - np.array(held)) * 1000
+        held = [await http.send(Request(f"{stub}/held/{trace}", 30.0)) for trace in waited]
+    finally:
+        await http.aclose()
+    held_s = np.array([from_json(reply.body)["held_s"] for reply in held])
+    return (np.array(list(waited.values())) - held_s) * 1000
 
 
-def _parent(trace: str) -> dict[str, str]:
-    return {"traceparent": f"00-{trace}-{'0' * 15}1-01"}
-
-
-async def _through(http: httpx.AsyncClient, user: str, conversation: str | None, trace: str) -> str:
+async def _through(client: Client, user: str, conversation: str | None, trace: str) -> str:
     body = {
         "messages": [{"role": "user", "content": "show me a lamp"}],
         "user": user,
         "tastemaker": {"conversation": conversation},
     }
-    reply = await http.post("/v1/chat/completions", json=body, headers=_parent(trace))
-    reply.raise_for_status()
-    ours = reply.json()["tastemaker"]
+    ours = (await client.post("/v1/chat/completions", body, trace))["tastemaker"]
     assert [step["tool"] for step in ours["steps"]] == ["search_items", "answer"], ours
     assert not ours["notices"], ours["notices"]
     return str(ours["conversation"])
 
 
-async def _directly(
-    http: httpx.AsyncClient, user: str, conversation: str | None, trace: str
-) -> str:
+async def _directly(client: Client, user: str, conversation: str | None, trace: str) -> str:
     for name in ("recommender", "router", "encoder", "retrieval", "router"):
         path = "/v1/chat/completions" if name == "router" else f"/v1/models/{name}:predict"
         body = {"messages": [{"role": "user", "content": "show me a lamp"}]}
-        reply = await http.post(path, json=body, headers=_parent(trace))
-        reply.raise_for_status()
+        await client.post(path, body, trace)
     return ""
 
 

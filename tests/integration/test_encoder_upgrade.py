@@ -2,6 +2,8 @@
 
 `TASTEMAKER_DRILL_HOME` names a finished home whose copy is used instead of the chain's; where it
 holds a second encoder with all that was made of it, the drill is what is left of the plan.
+`TASTEMAKER_DRILL_PRESET` is that home's preset (default `tiny`), and `TASTEMAKER_DRILL_S` the time
+that a part of it may take: on `default`, an hour of training.
 """
 
 import json
@@ -24,7 +26,9 @@ import yaml
 
 from tests.integration.conftest import ROOT, Chain, environment, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]  # it trains while others talk
+PRESET = os.environ.get("TASTEMAKER_DRILL_PRESET", "tiny")
+LONGEST_S = int(os.environ.get("TASTEMAKER_DRILL_S", "3000"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(LONGEST_S)]  # it trains while others talk
 QUESTIONS = ("blue lamps", "a rug for the living room", "something for me", "more like the first")
 TALKING = 3  # conversations at a time
 PAUSE_S = 1.5  # between two turns of one: people read, and the training needs a core
@@ -111,7 +115,7 @@ def encoder(home: Chain) -> str:
     first = next(iter(encoders.values()))
     dataset = first["parents"]["dataset"]
     trained = home.tastemaker(
-        "train-encoder", "tiny", "--dataset", dataset, "--set", f"seed={SEED}", timeout_s=1200
+        "train-encoder", PRESET, "--dataset", dataset, "--set", f"seed={SEED}", timeout_s=LONGEST_S
     )
     assert trained.returncode == 0, trained.stderr
     return trained.stdout.strip().splitlines()[-1]
@@ -139,14 +143,14 @@ def upgraded(home: Chain, encoder: str) -> Iterator[Talk]:
 
 
 def _carry_out(home: Chain, encoder: str) -> None:
-    words = ("plan", "upgrade", "encoder", encoder, "--gates", "tiny", "--execute")
+    words = ("plan", "upgrade", "encoder", encoder, "--gates", PRESET, "--execute")
     done = subprocess.run(
         [sys.executable, "-m", "tastemaker.cli", *words],
         cwd=ROOT,
         env=environment(home.home),
         capture_output=True,
         text=True,
-        timeout=3000,
+        timeout=LONGEST_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing is left to do: it is live" in done.stdout

@@ -1,7 +1,7 @@
 """What a turn is answered with, whatever API asked; its record is what the store keeps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from tastemaker.assistant.catalogue import Catalogue, shown
@@ -53,8 +53,8 @@ class Reply:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
-        """What the store keeps: JSON values only."""
-        return asdict(self)
+        """What the store keeps: JSON values only, not copied."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
