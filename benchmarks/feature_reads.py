@@ -6,7 +6,8 @@ Protocol: 200 users with full histories of 64 events, a user embedding of 128 an
 2,000 warm reads of one user through `FeatureClient.read`, deadline and thread included, p50 and
 p99 by the wall clock. The baseline reads the same values with one `get_online_features` for each
 feature view and each on-demand view of the service `assistant`, without deadline or thread. The
-push rows compare one user's row written by the client's way with `FeatureStore.push`.
+push rows compare one user's row written by the client's way with `FeatureStore.push`. The process
+keeps its garbage collections and thread switches short, as the gateway does, for both.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import pandas as pd
 from prometheus_client import CollectorRegistry
 
 from benchmarks.rows import row, save
+from tastemaker.assistant.pauses import keep_short
 from tastemaker.core.database import open_database
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
@@ -132,6 +134,7 @@ async def _client_ms(
     client.start()
     while client.outbox.opened is None:
         await asyncio.sleep(0.05)
+    await keep_short(lambda: True)  # as the gateway does
     took = []
     for n in range(-100, reads):
         user = n % USERS

@@ -8,8 +8,8 @@ ledger, traces. The model servers hold each request for a fixed time and count h
 was (benchmarks/stub_servers.py). The client first makes the five requests of a turn itself, without
 a gateway and with the gateway's own HTTP client: what it waits beyond the models' time is what HTTP
 on this machine costs (the baseline). The overhead of a turn is what its client waits beyond the
-models' time and the baseline's median. All three processes share the machine. The first ten turns of
-each conversation do not count: the gateway takes a fifth less CPU for a turn from its hundredth on.
+models' time and the baseline's median. All three processes share the machine. The first ten turns
+of each conversation do not count: from its hundredth turn on the gateway takes a fifth less CPU.
 """
 
 import asyncio
