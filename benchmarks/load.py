@@ -20,6 +20,7 @@ from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users, suggestions
 from tastemaker.core.home import Home
+from tastemaker.core.progress import Progress
 from tastemaker.serving import control
 
 COMMAND = "python -m benchmarks.load"
@@ -72,6 +73,7 @@ class _Load:
         self.memory_mib: list[float] = []
         self.errors: list[str] = []
         self.degraded = 0
+        self.progress = Progress("turns", CONVERSATIONS * TURNS)
 
     async def all(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
@@ -106,7 +108,7 @@ class _Load:
             if conversation not in (None, ours["conversation"]):
                 self.errors.append(f"{question}: the conversation changed")
             conversation = ours["conversation"]
-            print(f"\r{len(self.ms)}/{CONVERSATIONS * TURNS} turns", end="", file=sys.stderr)
+            self.progress.update(len(self.ms))
 
 
 def _resident_mib(pid: int) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.core.home import Home
+from tastemaker.core.progress import track
 
 COMMAND = "python -m benchmarks.personalisation"
 USERS, SAVES, MIN_ITEMS, SEED = 100, 3, 20, 17
@@ -40,7 +41,7 @@ def main() -> None:
     drawn = rng.choice(len(users), min(USERS, len(users)), replace=False)
     gains: dict[str, list[float]] = {"style": [], "control": []}
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
-        for number, place in enumerate(drawn, 1):
+        for place in track(drawn, "users", len(drawn)):
             user = users[place]
             known = http.get(f"/api/users/{user}").raise_for_status().json()["styles"]
             new = min(sorted(by_style), key=lambda style: known.get(style, 0.0))
@@ -49,8 +50,6 @@ def main() -> None:
             any_style = rng.choice(others, SAVES, replace=False).tolist()
             for kind, saved in (("control", any_style), ("style", own)):
                 gains[kind].append(_gain(http, user, saved, new, style_of))
-            print(f"\r{number}/{len(drawn)} users", end="", file=sys.stderr)
-    print(file=sys.stderr)
     _report(gains)
 
 
