@@ -54,8 +54,9 @@ class Rules:
         Raises:
             EvidenceError: A file of the keys' folder holds none.
         """
+        gates: dict[str, tuple[str, ...]] | None
         try:
-            gates = gates_at(git, commit)
+            gates = parse_gates(git.read(commit, GATES_FILE) if commit else None)
         except ConfigError:
             gates = None
         return cls(keys_at(git, commit), max_age, gates)
@@ -139,14 +140,13 @@ def keys_at(git: Git, commit: str) -> dict[str, Ed25519PublicKey]:
     return signing.trusted(git.read(commit, path) or "" for path in files if path.endswith(".pub"))
 
 
-def gates_at(git: Git, commit: str) -> dict[str, tuple[str, ...]]:
-    """Thresholds that count as of a commit, by environment; empty: nothing is said of any.
+def parse_gates(text: str | None) -> dict[str, tuple[str, ...]]:
+    """Thresholds that count, by environment, from the file that says so; no file says nothing.
 
     Raises:
         ConfigError: The file is not a mapping of lists of names.
     """
     found = {}
-    text = git.read(commit, GATES_FILE) if commit else None
     for environment, names in values_of(text or "{}", GATES_FILE).items():
         if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
             raise ConfigError(
@@ -294,7 +294,7 @@ def _without(parent: str) -> tuple[str, ...]:
 def _check_other_files(commit: Commit) -> None:
     """Nothing but a model file says what is live, and what says which gates count can be read."""
     if GATES_FILE in commit.paths:
-        gates_at(commit.git, commit.identity)
+        parse_gates(commit.git.read(commit.identity, GATES_FILE))
     for path in commit.paths:
         if not path.startswith(f"{MODELS_FOLDER}/") or is_model_file(path):
             continue
