@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tastemaker.layers.precision import is_native
+from tastemaker.layers.precision import Precision, is_reduced
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Jordan's quintic: steepest at 0
 _ROUNDS = 5
@@ -31,13 +31,22 @@ class Muon(torch.optim.Optimizer):
         params: Matrices alone.
         lr: Rate, as for AdamW, > 0.
         momentum: Of the gradient, in [0, 1); Nesterov's.
+        precision: Of the iteration that makes matrices orthogonal.
 
     Raises:
         ValueError: A parameter that is no matrix.
     """
 
-    def __init__(self, params: Iterable[Tensor], *, lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        precision: Precision = "auto",
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum})
+        self.precision = precision
         for group in self.param_groups:
             for p in group["params"]:
                 if p.ndim != 2:
@@ -65,17 +74,18 @@ class Muon(torch.optim.Optimizer):
             mean_RC = state["momentum_buffer"].lerp_(p.grad, 1 - momentum)
             ahead.append(p.grad.lerp(mean_RC, momentum))
         scale = _MATCH_RMS * max(params[0].shape) ** 0.5
-        for p, update_RC in zip(params, orthogonal(torch.stack(ahead)), strict=True):
+        updates_SRC = orthogonal(torch.stack(ahead), self.precision)
+        for p, update_RC in zip(params, updates_SRC, strict=True):
             p.add_(update_RC, alpha=-lr * scale)
 
 
-def orthogonal(matrices_SRC: Tensor) -> Tensor:
+def orthogonal(matrices_SRC: Tensor, precision: Precision = "auto") -> Tensor:
     """Matrices (S, R, C) with the same singular vectors, and singular values near 1.
 
     Newton and Schulz's iteration: values end between 0.7 and 1.2, which training does not mind.
     """
     a, b, c = _COEFFICIENTS
-    dtype = torch.bfloat16 if is_native(matrices_SRC.device) else torch.float32
+    dtype = torch.bfloat16 if is_reduced(matrices_SRC.device, precision) else torch.float32
     tall = matrices_SRC.shape[-2] > matrices_SRC.shape[-1]
     x_SRC = (matrices_SRC.mT if tall else matrices_SRC).to(dtype)
     norm_S11 = torch.linalg.matrix_norm(x_SRC.float(), keepdim=True).clamp_min(_EPS)

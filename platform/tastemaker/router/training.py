@@ -50,7 +50,7 @@ class Trainer:
         matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
         chosen = {id(p) for p in matrices}
         rest = [p for p in model.parameters() if id(p) not in chosen]
-        self.muon = Muon(matrices, lr=config.lr_matrices)
+        self.muon = Muon(matrices, lr=config.lr_matrices, precision=config.precision)
         self.adamw = torch.optim.AdamW(rest, lr=config.lr_rest, weight_decay=0.0, betas=(0.9, 0.98))
         self.device = model.place_ids.device
         words_NV, word_ids_V = word_bags(item_words, tokenizer)
