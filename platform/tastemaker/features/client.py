@@ -110,9 +110,9 @@ class FeatureClient:
     def _read(
         self, reader: OnlineFeatures, user_id: str | None, session_id: str, now_ms: int
     ) -> dict[str, Any]:
-        """One read; a user without any features may be one of a store that lost its data."""
+        """One read, of a store that has its data."""
         row = reader.read_turn(user_id, session_id, now_ms)
-        if user_id and not row.get("user_items") and not reader.tables():
+        if not row["tables"]:
             self.outbox.look_now()
             raise LookupError("the online store lost its data")
         return row

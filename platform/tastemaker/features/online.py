@@ -1,6 +1,7 @@
 """One generation of features, open in the online store: rows in, rows out.
 
-A turn reads the stored features of the service `assistant` with one `get_online_features` and
+A turn reads the stored features of the service `assistant`, and the mark that the store is full,
+with one `get_online_features` and
 calls the on-demand functions itself: Feast would convert all values to its messages and back for
 each of them, which takes twice as long as the read. Writes go to its online store in the store's
 own form: `FeatureStore.push` builds a data frame, infers its types and converts it back.
@@ -38,7 +39,9 @@ class OnlineFeatures:
         self.store = store
         self.config, self.provider = store.config, store.provider
         self.views = {view.name: view for view in store.list_feature_views()}
-        self.turn = store.get_feature_service("assistant_stored")
+        views = store.get_feature_service("assistant_stored").feature_view_projections
+        self.turn = [f"{view.name}:{field.name}" for view in views for field in view.features]
+        self.turn.append("store_state:tables")
         if self.config.online_store.type == "sqlite":
             connection = self.provider.online_store._get_conn(self.config)
             connection.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
@@ -51,12 +54,18 @@ class OnlineFeatures:
         self.provider.update_infra(self.config.project, [], views, [], entities, partial=False)
 
     def read_turn(self, user_id: str | None, session_id: str, now_ms: int) -> dict[str, Any]:
-        """Everything that a turn needs, by feature name; one read."""
-        row = {"user_id": user_id or "", "session_id": session_id}
+        """Everything that a turn needs, by feature name; one read.
+
+        Returns:
+            The features, and under `tables` what `tables()` gives: a store that lost its data
+            shows in every read of it.
+        """
+        row = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
         columns = self.store.get_online_features(features=self.turn, entity_rows=[row]).to_dict()
         columns["now_ms"] = [now_ms]
         computed = on_demand.user_signals(columns) | on_demand.session_signals(columns)
-        return {name: values[0] for name, values in (columns | computed).items()}
+        found = {name: values[0] for name, values in (columns | computed).items()}
+        return found | {"tables": found["tables"] or ""}
 
     def events(self, view: str, keys: Sequence[str]) -> list[list[Happened]]:
         """The stored events of users or sessions; none for those that the store lacks."""

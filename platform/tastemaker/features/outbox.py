@@ -150,6 +150,7 @@ class Outbox:
         """Open what is live, take forgotten users out, fill a store that lost its data."""
         if time.monotonic() - self._checked_s < self.config.check_s:
             return
+        self._checked_s = time.monotonic()  # before: `look_now` asks for another look meanwhile
         generation = current(self.home)
         if self.opened is None or self.opened.generation != generation:
             if self.config.registry == "file":
@@ -165,19 +166,24 @@ class Outbox:
             writer.prepare()
             for user, sessions in event_log.uncleared(self.engine).items():
                 clear(writer, self.engine, user, sessions)
-            if not writer.tables():
-                _log.warning("the online store lost its data; filling it again")
-                folder = tables_folder(self.home, generation.tables)
-                fill(
-                    writer,
-                    folder,
-                    self.engine,
-                    self.facts,
-                    tables_digest=generation.tables,
-                    session_hours=self.config.session_hours,
-                )
-                self.metrics.refills.inc()
-        self._checked_s = time.monotonic()
+            self._mend()
+
+    def _mend(self) -> None:
+        """Fill a store that lost its data; whoever calls this is the one who writes."""
+        assert self.opened is not None
+        writer, generation = self.opened.writer, self.opened.generation
+        if writer.tables():
+            return
+        _log.warning("the online store lost its data; filling it again")
+        fill(
+            writer,
+            tables_folder(self.home, generation.tables),
+            self.engine,
+            self.facts,
+            tables_digest=generation.tables,
+            session_hours=self.config.session_hours,
+        )
+        self.metrics.refills.inc()
 
     def _push_all(self) -> None:
         while not self._stop.is_set():
@@ -186,6 +192,7 @@ class Outbox:
             with self._writing:
                 batch = event_log.pending(self.engine, self.config.push_batch)
                 if batch:
+                    self._mend()  # rows of what is pushed alone would look like all there is
                     with self.metrics.push_seconds.time():
                         self._push(batch)
                     ids = [event.event_id for event in batch]

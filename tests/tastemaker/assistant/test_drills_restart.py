@@ -99,7 +99,7 @@ def test_a_redis_that_is_restarted_between_two_turns(redis: RedisServer, tmp_pat
         assert site.events(user_id="ada", action="save") == known + 1
         redis.start()
 
-        def whole() -> bool:  # a push may reach the empty store a moment before it is filled again
+        def whole() -> bool:  # what is read while it is filled is less, and says so
             told = site.go_on(begun["conversation"], "red lamp", user="ada")
             return not told["notices"] and followed(servers) == PAST + known + 1
 

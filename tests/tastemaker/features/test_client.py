@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from redis import Redis
 
 from tastemaker.core.errors import DataError
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
 from tastemaker.features.client import GROUPS, FeatureClient
 from tastemaker.features.config import FeatureConfig
+from tastemaker.features.online import history_row
 from tests.tastemaker.features.conftest import RedisServer
 from tests.tastemaker.features.shop import NOW_MS, Shop, new_shop
 
@@ -219,6 +221,82 @@ def test_a_redis_that_lost_everything_is_filled_again(redis: RedisServer, tmp_pa
             redis.start()  # with no request in between that fails
             await until(lambda: metric(client, "tastemaker_feature_refills_total") == 2)
             assert (await read(client, "u06", "s")).history == after.history
+
+    asyncio.run(drill())
+
+
+def empty(redis: RedisServer) -> None:
+    host, port = redis.url.split(":")
+    with Redis(host, int(port)) as server:
+        server.flushall()
+
+
+@asynccontextmanager
+async def rarely_looking(redis: RedisServer, folder: Path) -> AsyncIterator[FeatureClient]:
+    """A client that looks after its store once a minute, and one event of u06's."""
+    config = FeatureConfig(online="redis", redis_url=redis.url, check_s=60, push_wait_s=10)
+    shop = new_shop(folder, config)
+    shop.materialise()
+    async with client_of(shop) as client:
+        assert await client.record([replace(SAVE, user_id="u06", session_id="s")])
+        yield client
+
+
+@pytest.mark.slow
+def test_a_push_into_a_store_that_lost_its_data_fills_it_first(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async def drill() -> None:
+        async with rarely_looking(redis, tmp_path) as client:
+            before = await read(client, "u06", "s")
+            empty(redis)
+            more = replace(SAVE, user_id="u06", session_id="s", item_id="i03", time_ms=NOW_MS - 1)
+            assert await client.record([more])
+            after = await read(client, "u06", "s")
+            assert (after.down, after.embedding_model) == (False, before.embedding_model)
+            assert after.history == (*before.history, ("i03", "save", NOW_MS - 1))[-64:]
+
+    asyncio.run(drill())
+
+
+@pytest.mark.slow
+def test_a_read_finds_that_the_store_lost_its_data_whatever_it_holds_since(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async def drill() -> None:
+        async with rarely_looking(redis, tmp_path) as client:
+            assert client.outbox.opened is not None
+            before, writer = await read(client, "u06", "s"), client.outbox.opened.writer
+            empty(redis)
+            row = history_row(client.facts, ((NOW_MS, "i03", "save"),))
+            writer.write("user_history", {"u06": row})  # as another gateway might
+            assert (await read(client, "u06", "s")).down
+            await until(lambda: metric(client, "tastemaker_feature_refills_total") == 1)
+            after = await read(client, "u06", "s")
+            assert set(before.history) <= set(after.history)
+            assert (await read(client, None, "s")).down is False
+
+    asyncio.run(drill())
+
+
+@pytest.mark.slow
+def test_a_look_that_is_asked_for_during_another_one_is_not_lost(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def drill() -> None:
+        async with rarely_looking(redis, tmp_path) as client:
+            assert client.outbox.opened is not None
+            writer = client.outbox.opened.writer
+
+            def full() -> str:  # it was, a moment ago
+                monkeypatch.undo()
+                empty(redis)
+                client.outbox.look_now()
+                return "full"
+
+            monkeypatch.setattr(writer, "tables", full)
+            client.outbox.look_now()
+            await until(lambda: metric(client, "tastemaker_feature_refills_total") == 1)
 
     asyncio.run(drill())
 
