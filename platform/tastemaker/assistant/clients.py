@@ -11,13 +11,8 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from tastemaker.assistant.called import note
-from tastemaker.assistant.http_client import (
-    HttpClient,
-    Request,
-    Response,
-    TooLong,
-    fault_of,
-)
+from tastemaker.assistant.http_client import HttpClient, Request, fault_of
+from tastemaker.assistant.http_connection import Response, TooLong
 from tastemaker.assistant.tracing import outgoing
 from tastemaker.core.errors import ServiceError, SpaceMismatch
 

@@ -4,25 +4,25 @@ This is the seam where tests put servers of their own.
 """
 
 import asyncio
+import re
+import ssl
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Protocol
-
-import aiohttp
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import quote, urlsplit
 
 from tastemaker import __version__
+from tastemaker.assistant.http_connection import Connection, Response, TooLong
 
 MAX_REPLY_BYTES = 4 << 20
 _READY_TIMEOUT_S = 1.5  # of all at once; whoever asks us waits not much longer
 _MAX_CONNECTIONS = 400
 _IDLE_S = 4.0  # uvicorn, which our servers run on, closes a connection that is idle for 5 s
-_NOT_SENT = ("Accept", "Accept-Encoding")  # aiohttp's own; a reply is read as it is
-_HEADERS = {"User-Agent": f"tastemaker/{__version__}"}
-
-
-class TooLong(ValueError):
-    """A reply of more bytes than were allowed."""
+_SHORTEST_S = 0.01
+_NO_HEADER = re.compile(r"[\x00\r\n]")  # would end a header, or begin another
+_KEPT_IN_URLS = "!$%&'()*+,-./:;=?@_~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,6 @@ class Request:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     max_bytes: int = MAX_REPLY_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came back; names of headers are in lower case."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx; a redirect is not followed and is none."""
-        return 200 <= self.status < 300
 
 
 class HttpClient(Protocol):
@@ -88,86 +74,142 @@ async def fault_of(http: HttpClient, url: str, headers: Mapping[str, str] | None
 
 
 class Pool:
-    """Connections that are kept and used again.
+    """Connections that are kept and used again; of one event loop.
 
     A server that ends (an update, a swap) closes the connections that it keeps; a request may
     just then be on its way. Where a connection that was used before ends before any byte of the
     reply came, the request goes out once more, on a new one: no request here changes anything
     at the server, and none is lost by an update.
+
+    Args:
+        tls: Which certificates of servers are trusted; default: the system's.
     """
 
-    def __init__(self) -> None:
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether connections are kept
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._idle: defaultdict[_Place, deque[Connection]] = defaultdict(deque)
+        self._busy: set[Connection] = set()
+        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._tls = tls
 
     async def send(self, request: Request) -> Response:
         """As `HttpClient.send`."""
-        sending = SimpleNamespace(reused=False)
+        until_s = asyncio.get_running_loop().time() + max(request.timeout_s, _SHORTEST_S)
+        place, message = _written(request)
+        if self._slots.locked():
+            async with asyncio.timeout_at(until_s):
+                await self._slots.acquire()
+        else:
+            await self._slots.acquire()  # at once
         try:
-            async with asyncio.timeout(max(request.timeout_s, 0.01)):
+            if (kept := self._take(place)) is not None:
                 try:
-                    return await self._send(request, sending, keep=True)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if not sending.reused or not _unanswered(error):
+                    return await self._ask(kept, place, message, request, until_s)
+                except ConnectionError:
+                    if kept.begun:
                         raise
-                    return await self._send(request, sending, keep=False)
-        except aiohttp.ClientError as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            opened = await self._open(place, until_s)
+            return await self._ask(opened, place, message, request, until_s)
+        finally:
+            self._slots.release()
 
     async def aclose(self) -> None:
         """As `HttpClient.aclose`."""
-        for session in self._sessions.values():
-            await session.close()
-        self._sessions.clear()
+        for connection in (*self._busy, *(one for kept in self._idle.values() for one in kept)):
+            connection.close()
+        self._idle.clear()
 
-    async def _send(self, request: Request, sending: SimpleNamespace, *, keep: bool) -> Response:
-        async with self._session(keep).request(
-            "GET" if request.body is None else "POST",
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            allow_redirects=False,
-            trace_request_ctx=sending,
-        ) as response:
-            content = bytearray()
-            async for piece in response.content.iter_any():
-                content += piece
-                if len(content) > request.max_bytes:
-                    response.close()
-                    raise TooLong(f"more than {request.max_bytes} bytes")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Response(response.status, bytes(content), headers)
-
-    def _session(self, keep: bool) -> aiohttp.ClientSession:
-        """Made with the first request: a session belongs to the event loop that it is used in."""
-        if keep not in self._sessions:
-            connector = (
-                aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, keepalive_timeout=_IDLE_S)
-                if keep
-                else aiohttp.TCPConnector(force_close=True)
+    async def _ask(
+        self,
+        connection: Connection,
+        place: "_Place",
+        message: bytes,
+        request: Request,
+        until_s: float,
+    ) -> Response:
+        loop = asyncio.get_running_loop()
+        self._busy.add(connection)
+        try:
+            reply = await connection.ask(
+                message, timeout_s=until_s - loop.time(), max_bytes=request.max_bytes
             )
-            self._sessions[keep] = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                skip_auto_headers=_NOT_SENT,
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None),  # `send` has one for all
-                trace_configs=[_tell_reuse()],
-            )
-        return self._sessions[keep]
+        finally:
+            self._busy.discard(connection)
+        if connection.reusable:
+            connection.used_s = loop.time()
+            self._idle[place].append(connection)
+        else:
+            connection.close()
+        return reply
+
+    def _take(self, place: "_Place") -> Connection | None:
+        """The connection that was used last; those that are idle for long are closed."""
+        kept, oldest_s = self._idle[place], asyncio.get_running_loop().time() - _IDLE_S
+        while kept and (kept[0].closed or kept[0].used_s < oldest_s):
+            kept.popleft().close()
+        while kept:
+            if not (last := kept.pop()).closed:
+                return last
+        return None
+
+    async def _open(self, place: "_Place", until_s: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        if place.tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        try:
+            async with asyncio.timeout_at(until_s):
+                _, connection = await loop.create_connection(
+                    Connection, place.host, place.port, ssl=self._tls if place.tls else None
+                )
+        except TimeoutError:
+            raise
+        except OSError as error:  # a name that nobody knows and a wrong certificate are others
+            said = error.strerror or str(error) or type(error).__name__
+            raise ConnectionError(f"{place.host}:{place.port}: {said}") from error
+        return connection
 
 
-def _tell_reuse() -> aiohttp.TraceConfig:
-    """Notes in a request's context that it went out on a connection that was used before."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a connection leads."""
 
-    async def reused(_: Any, context: SimpleNamespace, __: Any) -> None:
-        context.trace_request_ctx.reused = True
-
-    found = aiohttp.TraceConfig()
-    found.on_connection_reuseconn.append(reused)
-    return found
+    host: str
+    port: int
+    tls: bool
 
 
-def _unanswered(error: aiohttp.ClientError) -> bool:
-    """Whether a connection ended before its reply began; else the error holds what came of it."""
-    return isinstance(getattr(error, "message", ""), str)
+def _written(request: Request) -> tuple[_Place, bytes]:
+    """Where a request goes, and its bytes."""
+    place, get, post = _target(request.url)
+    lines = [get if request.body is None else post]
+    for name, value in request.headers.items():
+        if _NO_HEADER.search(name) or _NO_HEADER.search(value):
+            raise ConnectionError(f"header {name!r} cannot be sent: it holds a line's end")
+        lines.append(f"{name}: {value}\r\n")
+    if request.body is None:
+        return place, "".join((*lines, "\r\n")).encode(errors="replace")
+    lines.append(f"Content-Length: {len(request.body)}\r\n\r\n")
+    return place, "".join(lines).encode(errors="replace") + request.body
+
+
+@lru_cache(maxsize=256)
+def _target(url: str) -> tuple[_Place, str, str]:
+    """Of an address: where it leads, and how a GET and a POST to it begin.
+
+    Raises:
+        ConnectionError: It is no http or https address.
+    """
+    try:
+        parts = urlsplit(url)
+        tls = {"http": False, "https": True}[parts.scheme]
+        host = (parts.hostname or "").encode("idna").decode()
+        port = parts.port or (443 if tls else 80)
+        if not host or parts.username is not None:
+            raise ValueError(url)
+    except (KeyError, ValueError):
+        raise ConnectionError(f"{url!r} is no http or https address") from None
+    path = quote(parts.path or "/", safe=_KEPT_IN_URLS)
+    path += f"?{quote(parts.query, safe=_KEPT_IN_URLS)}" if parts.query else ""
+    name = f"[{host}]" if ":" in host else host
+    name += "" if parts.port is None else f":{port}"
+    rest = f" {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: tastemaker/{__version__}\r\n"
+    return _Place(host, port, tls), f"GET{rest}", f"POST{rest}"

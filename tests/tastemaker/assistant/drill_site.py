@@ -18,7 +18,7 @@ from tastemaker.assistant.conversation_tables import turns_table
 from tastemaker.assistant.gateway import build_app
 from tastemaker.assistant.http_client import Pool
 from tastemaker.assistant.http_client import Request as HttpRequest
-from tastemaker.assistant.http_client import Response as HttpResponse
+from tastemaker.assistant.http_connection import Response as HttpResponse
 from tastemaker.assistant.providers.settings import MemberConfig, ProvidersConfig
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.settings import AssistantConfig, GatewayConfig

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from tastemaker.assistant.http_client import Request, Response, TooLong
+from tastemaker.assistant.http_client import Request
+from tastemaker.assistant.http_connection import Response, TooLong
 
 
 @dataclass

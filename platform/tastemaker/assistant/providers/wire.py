@@ -9,7 +9,8 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from tastemaker.assistant.called import note
-from tastemaker.assistant.http_client import MAX_REPLY_BYTES, HttpClient, Request, TooLong
+from tastemaker.assistant.http_client import MAX_REPLY_BYTES, HttpClient, Request
+from tastemaker.assistant.http_connection import TooLong
 from tastemaker.assistant.providers.backend import BackendFault, FaultKind
 from tastemaker.assistant.tracing import outgoing
 
