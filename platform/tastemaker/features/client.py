@@ -7,7 +7,6 @@ a turn is never held up or failed by it.
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from tastemaker.features.config import FeatureConfig
 from tastemaker.features.item_facts import ItemFacts
 from tastemaker.features.metrics import FeatureMetrics
 from tastemaker.features.online import OnlineFeatures
-from tastemaker.features.outbox import Outbox
+from tastemaker.features.outbox import Opened, Outbox
 from tastemaker.features.signals import SessionSignals, Signals
 
 GROUPS = ("user_history", "user_embedding", "session_history")
@@ -52,9 +51,7 @@ class FeatureClient:
         self.config, self.engine, self.facts, self.registry = config, engine, facts, registry
         self.metrics = FeatureMetrics(registry, self.staleness_s)
         self.outbox = Outbox(home, config, engine, facts, self.metrics)
-        # One SQLite connection serves one thread at a time; a Redis client has a pool.
-        num_threads = 1 if config.online == "sqlite" else 4
-        self._readers = ThreadPoolExecutor(num_threads, thread_name_prefix="feature-read")
+        self._reader: OnlineFeatures | None = None  # that was read last, over a network
 
     def start(self) -> None:
         """Open the store in the background: Feast takes seconds; until then reads are defaults."""
@@ -73,7 +70,7 @@ class FeatureClient:
         Args:
             user_id: Whose; None for somebody unknown.
             session_id: The conversation.
-            deadline_s: Longest wait, > 0.
+            deadline_s: Longest wait for a store that is a network away, > 0.
             now_ms: The present; default: now.
 
         Returns:
@@ -83,12 +80,8 @@ class FeatureClient:
         opened, outcome, row = self.outbox.opened, "down", None
         began = time.perf_counter()
         if opened is not None:
-            loop = asyncio.get_running_loop()
-            reading = loop.run_in_executor(
-                self._readers, self._read, opened.reader, user_id, session_id, now_ms
-            )
             try:
-                row = await asyncio.wait_for(reading, deadline_s)
+                row = await self._read(opened, user_id, session_id, now_ms, deadline_s)
                 outcome = "ok"
             except TimeoutError:
                 # A store's own time-out is a TimeoutError too: then the store is down.
@@ -107,11 +100,24 @@ class FeatureClient:
             self.metrics.embedding_lag_seconds.observe(found.staleness_s)
         return found
 
-    def _read(
-        self, reader: OnlineFeatures, user_id: str | None, session_id: str, now_ms: int
+    async def _read(
+        self, opened: Opened, user_id: str | None, session_id: str, now_ms: int, deadline_s: float
     ) -> dict[str, Any]:
-        """One read, of a store that has its data."""
-        row = reader.read_turn(user_id, session_id, now_ms)
+        """One read, of a store that has its data.
+
+        A read of SQLite waits for no writer and takes a millisecond; to hand it to a thread and
+        back takes as long again, and longer while others compute. What a network lies before is
+        waited for in the event loop.
+        """
+        reader = opened.reader
+        if self.config.online == "sqlite":
+            row = reader.read_turn(user_id, session_id, now_ms)
+        else:
+            before, self._reader = self._reader, reader
+            if before is not None and before is not reader:
+                await before.aclose()
+            reading = reader.read_turn_async(user_id, session_id, now_ms)
+            row = await asyncio.wait_for(reading, deadline_s)
         if not row["tables"]:
             self.outbox.look_now()
             raise LookupError("the online store lost its data")
@@ -151,7 +157,8 @@ class FeatureClient:
     async def close(self) -> None:
         """Stop; what is pending stays in the log."""
         await asyncio.to_thread(self.outbox.close)
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        if self._reader is not None:
+            await self._reader.aclose()
 
 
 def _signals(

@@ -20,6 +20,7 @@ from tastemaker.features.signals import Happened, History
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+    from feast.online_response import OnlineResponse
 
 STATE = "features"  # the one key of the view store_state
 _VIEWS_OF = {
@@ -60,12 +61,24 @@ class OnlineFeatures:
             The features, and under `tables` what `tables()` gives: a store that lost its data
             shows in every read of it.
         """
-        row = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
-        columns = self.store.get_online_features(features=self.turn, entity_rows=[row]).to_dict()
-        columns["now_ms"] = [now_ms]
-        computed = on_demand.user_signals(columns) | on_demand.session_signals(columns)
-        found = {name: values[0] for name, values in (columns | computed).items()}
-        return found | {"tables": found["tables"] or ""}
+        asked = _asked(user_id, session_id)
+        return _turn(self.store.get_online_features(self.turn, asked), now_ms)
+
+    async def read_turn_async(
+        self, user_id: str | None, session_id: str, now_ms: int
+    ) -> dict[str, Any]:
+        """As `read_turn`, from a store that Feast reads asynchronously: Redis.
+
+        All calls belong to one event loop, which `aclose` is for.
+        """
+        asked = _asked(user_id, session_id)
+        return _turn(await self.store.get_online_features_async(self.turn, asked), now_ms)
+
+    async def aclose(self) -> None:
+        """Close the connections of `read_turn_async`; Feast itself leaves them open."""
+        client = getattr(self.provider.online_store, "_client_async", None)
+        if client is not None:
+            await client.aclose()
 
     def events(self, view: str, keys: Sequence[str]) -> list[list[Happened]]:
         """The stored events of users or sessions; none for those that the store lacks."""
@@ -152,6 +165,18 @@ class OnlineFeatures:
         from feast.protos.feast.types.Value_pb2 import Value
 
         return EntityKey(join_keys=[view.join_keys[0]], entity_values=[Value(string_val=key)])
+
+
+def _asked(user_id: str | None, session_id: str) -> list[dict[str, str]]:
+    return [{"user_id": user_id or "", "session_id": session_id, "state_id": STATE}]
+
+
+def _turn(response: "OnlineResponse", now_ms: int) -> dict[str, Any]:
+    """Stored features, and what is computed of them."""
+    columns = response.to_dict() | {"now_ms": [now_ms]}
+    computed = on_demand.user_signals(columns) | on_demand.session_signals(columns)
+    found = {name: values[0] for name, values in (columns | computed).items()}
+    return found | {"tables": found["tables"] or ""}
 
 
 def _holds(values: dict[str, Any] | None, names: list[str]) -> bool:
