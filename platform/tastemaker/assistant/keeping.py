@@ -91,7 +91,7 @@ class Keeper:
                     connection, left.conversation, left.context, left.turn, left.record.record()
                 )
             if held is not None and (events := left.events()):
-                ids = event_log.add(connection, events)
+                ids = event_log.add(connection, events, remembered=True)
         if held is not None:
             self.conversations.keep(held)
         if user is not None:

@@ -95,11 +95,18 @@ def append(engine: Engine, events: Sequence[LiveEvent]) -> list[int]:
         return add(connection, events)
 
 
-def add(connection: Connection, events: Sequence[LiveEvent]) -> list[int]:
+def add(
+    connection: Connection, events: Sequence[LiveEvent], *, remembered: bool = False
+) -> list[int]:
     """Write events as part of a transaction.
 
     An event from before its user was forgotten is dropped: it was deleted already. Impressions are
     not pending: no feature reads them.
+
+    Args:
+        connection: In a transaction.
+        events: What happened.
+        remembered: No user of these was forgotten since: the transaction has looked.
 
     Returns:
         The ids of the pending ones that were written, in order.
@@ -109,7 +116,8 @@ def add(connection: Connection, events: Sequence[LiveEvent]) -> list[int]:
     """
     for event in events:
         _check(event)
-    gone = _forgotten_at(connection, {event.user_id for event in events if event.user_id})
+    users = set() if remembered else {event.user_id for event in events if event.user_id}
+    gone = _forgotten_at(connection, users)
     rows = [_row(event) for event in events if event.time_ms > gone.get(event.user_id or "", -1)]
     shown = [row for row in rows if row["pushed"]]
     pending = [row for row in rows if not row["pushed"]]

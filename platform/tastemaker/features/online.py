@@ -1,10 +1,10 @@
 """One generation of features, open in the online store: rows in, rows out.
 
 A turn reads the stored features of the service `assistant`, and the mark that the store is full,
-with one `get_online_features` and
-calls the on-demand functions itself: Feast would convert all values to its messages and back for
-each of them, which takes twice as long as the read. Writes go to its online store in the store's
-own form: `FeatureStore.push` builds a data frame, infers its types and converts it back.
+from Feast's online store, in one round trip, and calls the on-demand functions itself:
+`get_online_features` would convert all values to its messages and back for each of them, which
+takes twice as long as the read. Writes go to the online store in its own form, too:
+`FeatureStore.push` builds a data frame, infers its types and converts it back.
 (benchmarks/feature_reads.py has the figures of both.)
 
 A store is used by one thread at a time; open one for reading and one for writing.
@@ -20,7 +20,6 @@ from tastemaker.features.signals import Happened, History
 
 if TYPE_CHECKING:
     from feast import FeatureStore
-    from feast.online_response import OnlineResponse
 
 STATE = "features"  # the one key of the view store_state
 _VIEWS_OF = {
@@ -41,8 +40,8 @@ class OnlineFeatures:
         self.config, self.provider = store.config, store.provider
         self.views = {view.name: view for view in store.list_feature_views()}
         views = store.get_feature_service("assistant_stored").feature_view_projections
-        self.turn = [f"{view.name}:{field.name}" for view in views for field in view.features]
-        self.turn.append("store_state:tables")
+        self.turn = {view.name: [field.name for field in view.features] for view in views}
+        self.turn["store_state"] = ["tables"]
         if self.config.online_store.type == "sqlite":
             connection = self.provider.online_store._get_conn(self.config)
             connection.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
@@ -61,18 +60,26 @@ class OnlineFeatures:
             The features, and under `tables` what `tables()` gives: a store that lost its data
             shows in every read of it.
         """
-        asked = _asked(user_id, session_id)
-        return _turn(self.store.get_online_features(self.turn, asked), now_ms)
+        keys = {"user": user_id or "", "session": session_id, "state": STATE}
+        found: dict[str, Any] = {}
+        for view, names in self.turn.items():
+            table = self.views[view]
+            key = self._key(table, keys[table.entities[0]])
+            ((_, values),) = self.provider.online_read(self.config, table, [key], list(names))
+            found |= {name: _plain((values or {}).get(name)) for name in names}
+        return _turn(found, now_ms)
 
     async def read_turn_async(
         self, user_id: str | None, session_id: str, now_ms: int
     ) -> dict[str, Any]:
-        """As `read_turn`, from a store that Feast reads asynchronously: Redis.
+        """As `read_turn`, from a store that Feast reads asynchronously, and at once: Redis.
 
         All calls belong to one event loop, which `aclose` is for.
         """
-        asked = _asked(user_id, session_id)
-        return _turn(await self.store.get_online_features_async(self.turn, asked), now_ms)
+        row = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
+        names = [f"{view}:{name}" for view, names in self.turn.items() for name in names]
+        response = await self.store.get_online_features_async(names, [row])
+        return _turn({name: values[0] for name, values in response.to_dict().items()}, now_ms)
 
     async def aclose(self) -> None:
         """Close the connections of `read_turn_async`; Feast itself leaves them open."""
@@ -167,16 +174,21 @@ class OnlineFeatures:
         return EntityKey(join_keys=[view.join_keys[0]], entity_values=[Value(string_val=key)])
 
 
-def _asked(user_id: str | None, session_id: str) -> list[dict[str, str]]:
-    return [{"user_id": user_id or "", "session_id": session_id, "state_id": STATE}]
-
-
-def _turn(response: "OnlineResponse", now_ms: int) -> dict[str, Any]:
+def _turn(stored: dict[str, Any], now_ms: int) -> dict[str, Any]:
     """Stored features, and what is computed of them."""
-    columns = response.to_dict() | {"now_ms": [now_ms]}
+    columns = {name: [value] for name, value in (stored | {"now_ms": now_ms}).items()}
     computed = on_demand.user_signals(columns) | on_demand.session_signals(columns)
     found = {name: values[0] for name, values in (columns | computed).items()}
     return found | {"tables": found["tables"] or ""}
+
+
+def _plain(value: Any) -> Any:
+    """A stored value as Python's own; None where there is none."""
+    kind = None if value is None else value.WhichOneof("val")
+    if kind is None:
+        return None
+    found = getattr(value, kind)
+    return list(found.val) if kind.endswith("_list_val") else found
 
 
 def _holds(values: dict[str, Any] | None, names: list[str]) -> bool:

@@ -14,6 +14,7 @@ import re
 import unicodedata
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,8 @@ def decode_items(part: Part) -> np.ndarray:
 
 def encode_user(vector_D: np.ndarray) -> Part:
     """A user embedding as a content part; `vector_D` is kept as float32 of shape (1, D)."""
-    row = np.ascontiguousarray(vector_D, dtype="<f4").reshape(1, -1)
-    return {"type": "audio_embeds", "audio_embeds": base64.b64encode(_torch_file(row)).decode()}
+    row = np.ascontiguousarray(vector_D, dtype="<f4").reshape(-1)
+    return {"type": "audio_embeds", "audio_embeds": _torch_file(row.tobytes(), row.size)}
 
 
 def decode_user(part: Part) -> np.ndarray:
@@ -149,9 +150,10 @@ def _handle(number: int) -> Part:
     return {"type": "text", "text": f"@{number}"}
 
 
-def _torch_file(row_1D: np.ndarray) -> bytes:
-    """What `torch.save` writes for a float32 tensor, made without torch."""
-    width = _pickled_int(row_1D.shape[1])
+@lru_cache(maxsize=1024)  # a user's is the same until the next event: every step sends it
+def _torch_file(row: bytes, width_D: int) -> str:
+    """What `torch.save` writes for a float32 tensor (1, D), made without torch, in base64."""
+    width = _pickled_int(width_D)
     pickled = (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storage"
         b"ctorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
@@ -163,11 +165,11 @@ def _torch_file(row_1D: np.ndarray) -> bytes:
         for name, content in (
             ("archive/data.pkl", pickled),
             ("archive/byteorder", b"little"),
-            ("archive/data/0", row_1D.tobytes()),
+            ("archive/data/0", row),
             ("archive/version", b"3\n"),
         ):
             archive.writestr(zipfile.ZipInfo(name), content)
-    return out.getvalue()
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def _pickled_int(value: int) -> bytes:
