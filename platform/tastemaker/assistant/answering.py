@@ -195,8 +195,18 @@ class Answering:
             if self.kept:
                 return
             self.kept = record.status
-            left = Left(self.conversation, context, turn, record, entries, self.began_ms, liked)
-            self.session.keeper.keep(left)
+            self.session.keeper.keep(
+                Left(
+                    self.conversation,
+                    self.caller.name,
+                    context,
+                    turn,
+                    record,
+                    entries,
+                    self.began_ms,
+                    liked,
+                )
+            )
             self.stored(record)
 
     def _observe(self, status: str, trace: TurnTrace) -> None:

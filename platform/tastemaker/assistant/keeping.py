@@ -1,7 +1,7 @@
 """What a turn leaves behind, stored at once or not at all.
 
-Its record, the state that the next turn goes on from, its lines of the ledger, and what the user
-was shown and clicked, in one transaction.
+Its record, the state that the next turn goes on from, its lines of the ledger, what its caller
+has spent, and what the user was shown and clicked, in one transaction.
 """
 
 import time
@@ -12,6 +12,7 @@ from tastemaker.assistant.boards import BoardStore
 from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.conversation_store import Conversation, Conversations
 from tastemaker.assistant.ledger import Entry, Ledger
+from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.reply import Reply
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
@@ -24,6 +25,7 @@ class Left:
 
     Attributes:
         conversation: As the turn found it.
+        caller: Name of who pays for it.
         context: Earlier turns that the router still sees.
         turn: What it saw of this one; None for a turn that was broken off.
         record: What is told of the turn.
@@ -33,6 +35,7 @@ class Left:
     """
 
     conversation: Conversation
+    caller: str
     context: Sequence[Turn]
     turn: Turn | None
     record: Reply
@@ -68,12 +71,14 @@ class Keeper:
         conversations: The store of turns.
         features: Takes what users were shown; its log is in the same database.
         ledger: What turns cost.
+        limits: What callers spent.
         boards: The users' boards.
     """
 
     conversations: Conversations
     features: FeatureClient
     ledger: Ledger
+    limits: Limits
     boards: BoardStore
 
     def keep(self, left: Left) -> None:
@@ -86,19 +91,23 @@ class Keeper:
         held, ids = None, list[int]()
         with engine.begin() as connection:
             self.ledger.add(connection, left.entries)
-            if not event_log.forgotten_since(connection, user, left.began_ms):
+            spent = self.limits.charge(connection, left.caller, left.record.cents)
+            gone = event_log.forgotten_since(connection, user, left.began_ms)
+            if not gone:
                 held = self.conversations.put(
                     connection, left.conversation, left.context, left.turn, left.record.record()
                 )
             if held is not None and (events := left.events()):
                 ids = event_log.add(connection, events, remembered=True)
+        self.limits.keep(spent)
         if held is not None:
             self.conversations.keep(held)
-        if user is not None:
+        # SQLite has one writer, which this was: who forgets later finds what it stored.
+        if user is not None and not gone and engine.dialect.name != "sqlite":
             with engine.connect() as connection:  # whoever comes later deletes, they or we
                 gone = event_log.forgotten_since(connection, user, left.began_ms)
-            if gone:
-                self._forget(left, user)
+        if user is not None and gone:
+            self._forget(left, user)
         if left.liked and ids:
             self.features.push(ids)
 

@@ -7,7 +7,7 @@ that a restart does not give the day's money again; memory holds a copy of it fo
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -60,9 +60,10 @@ class _Bucket:
 
 
 @dataclass(frozen=True)
-class _Spent:
+class Spent:
     """Cents that the database held for a caller and a day, as of a time (seconds)."""
 
+    name: str
     day: str
     cents: float
     at_s: float
@@ -80,7 +81,7 @@ class Limits:
     engine: Engine
     clock: Callable[[], float] = time.time
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
-    _spent: dict[str, _Spent] = field(default_factory=dict)
+    _spent: dict[str, Spent] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def check(self, caller: Caller) -> None:
@@ -136,16 +137,16 @@ class Limits:
         held = self._spent.get(caller.name)
         if held is None or held.day != day or now_s - held.at_s >= COPY_S:
             with self.engine.connect() as connection:
-                held = self._keep(
-                    caller.name, _Spent(day, _read(connection, caller.name, day), now_s)
-                )
+                cents = _read(connection, caller.name, day)
+            held = self.keep(Spent(caller.name, day, cents, now_s))
         return caller.cents_per_day - held.cents
 
-    def charge(self, caller: Caller, cents: float) -> None:
-        """Add to what a caller spent today, in the database first.
+    def charge(self, connection: Connection, name: str, cents: float) -> Spent:
+        """Add to what a caller spent today, as part of a transaction.
 
         Args:
-            caller: Who spent it.
+            connection: In a transaction; after it, `keep` what this returns.
+            name: Of the caller.
             cents: How much, >= 0.
 
         Raises:
@@ -153,31 +154,26 @@ class Limits:
         """
         if not 0 <= cents < math.inf:
             raise ValueError(f"cents={cents}: must be >= 0 and finite")
-        if cents == 0:
-            return
         now_s, day = self._now()
-        self._keep(caller.name, _Spent(day, self._add(caller.name, day, cents), now_s))
-
-    def _add(self, name: str, day: str, cents: float) -> float:
         raised = {"name": name, "today": day, "more": cents}
-        with self.engine.begin() as connection:
-            spent = connection.execute(_RAISE, raised).scalar_one_or_none()
-        if spent is not None:
-            return float(spent)
-        try:
-            with self.engine.begin() as connection:
-                connection.execute(insert(spend_table).values(caller=name, day=day, cents=cents))
-                return cents
-        except IntegrityError:  # another process inserted the day's row first
-            with self.engine.begin() as connection:
-                return float(connection.execute(_RAISE, raised).scalar_one())
+        spent = connection.execute(_RAISE, raised).scalar_one_or_none()
+        if spent is None:
+            try:
+                with connection.begin_nested():
+                    row = insert(spend_table).values(caller=name, day=day, cents=cents)
+                    connection.execute(row)
+                    spent = cents
+            except IntegrityError:  # another process inserted the day's row first
+                spent = connection.execute(_RAISE, raised).scalar_one()
+        return Spent(name, day, float(spent), now_s)
 
-    def _keep(self, name: str, spent: _Spent) -> _Spent:
+    def keep(self, spent: Spent) -> Spent:
         """Remember what the database held; what is spent only grows, so the larger is newer."""
+        name = spent.name
         with self._lock:
             held = self._spent.get(name)
             if held is not None and held.day == spent.day:
-                spent = _Spent(spent.day, max(held.cents, spent.cents), spent.at_s)
+                spent = replace(spent, cents=max(held.cents, spent.cents))
             self._spent[name] = spent
             return spent
 

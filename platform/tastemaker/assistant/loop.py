@@ -231,10 +231,10 @@ class _Run:
         start = time.monotonic()
         known = {tool["function"]["name"] for tool in self._tools()}  # a made-up one is a text
         name = call.name if call.name in known else "unknown"
-        part = self.trace.part("tool", **{"tool.name": name})
-        with part as span, noting(self.question.calls) as asked:
+        tool = self.trace.part("tool", **{"tool.name": name})
+        with tool as part, noting(self.question.calls) as asked:
             result = await self._outcome(call)
-            span.set_attribute("tool.ok", isinstance(result, ToolResult))
+            part.attributes["tool.ok"] = isinstance(result, ToolResult)
         return result, _ms(start), asked
 
     async def _outcome(self, call: Call) -> ToolResult | Exception:

@@ -85,7 +85,6 @@ class Services:
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""
-        await self.session.close()
         await self.features.close()
         await self.policy.close()
         await self.registry.close()
@@ -131,7 +130,7 @@ def make_services(
     features = FeatureClient(home, config.features, engine, facts, registry=metrics.registry)
     conversations = Conversations(engine, catalogue, limits.idle_s, limits.max_conversations)
     tracing = Tracing(home.path("run", "traces", "x").parent)
-    taste = Taste(user_model)
+    taste, spending = Taste(user_model), Limits(engine)
     assistant = Assistant(tools, registry, upstreams, policy, limits, taste, ledger.prices)
     session = Session(
         catalogue=catalogue,
@@ -140,6 +139,7 @@ def make_services(
         features=features,
         boards=boards,
         ledger=ledger,
+        limits=spending,
         metrics=metrics,
         tracing=tracing,
         config=limits,
@@ -151,7 +151,7 @@ def make_services(
         engine=engine,
         http=http,
         identity=Identity(config.identity, engine, http),
-        limits=Limits(engine),
+        limits=spending,
         features=features,
         boards=boards,
         conversations=conversations,

@@ -5,9 +5,8 @@ Order matters where something can break off: what a turn leaves is stored before
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 from weakref import WeakValueDictionary
 
 from tastemaker.assistant.answering import Answering
@@ -18,6 +17,7 @@ from tastemaker.assistant.conversation_store import Conversations
 from tastemaker.assistant.identity import Caller, Owner
 from tastemaker.assistant.keeping import Keeper
 from tastemaker.assistant.ledger import Ledger
+from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.loop import Assistant
 from tastemaker.assistant.metrics import Metrics
 from tastemaker.assistant.question import Questions
@@ -40,6 +40,7 @@ class Session:
         features: What is known of users; takes what they were shown.
         boards: The users' boards.
         ledger: What turns cost.
+        limits: What callers spent.
         metrics, tracing: What is seen of them.
         config: Limits.
     """
@@ -50,13 +51,13 @@ class Session:
     features: FeatureClient
     boards: BoardStore
     ledger: Ledger
+    limits: Limits
     metrics: Metrics
     tracing: Tracing
     config: AssistantConfig
     _locks: WeakValueDictionary[tuple[Owner, str], asyncio.Lock] = field(
         default_factory=WeakValueDictionary
     )
-    _background: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.questions = Questions(
@@ -67,7 +68,9 @@ class Session:
             "space": self.catalogue.space,
             "prices": self.ledger.prices.version,
         }
-        self.keeper = Keeper(self.conversations, self.features, self.ledger, self.boards)
+        self.keeper = Keeper(
+            self.conversations, self.features, self.ledger, self.limits, self.boards
+        )
 
     async def answer(
         self,
@@ -114,16 +117,6 @@ class Session:
         """What a turn answers from, besides the bundles: kept in its record."""
         opened = self.features.outbox.opened
         return {**self._versions, "features": opened.generation.tables if opened else ""}
-
-    def later(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do something off the path; `close` waits for it."""
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def close(self) -> None:
-        """Wait for what is under way in the background."""
-        await asyncio.gather(*self._background, return_exceptions=True)
 
     def _lock(self, owner: Owner, conversation_id: str) -> asyncio.Lock:
         """Whoever knows the id of another's conversation waits for no turn of it, nor holds it up.

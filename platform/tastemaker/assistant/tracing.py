@@ -5,20 +5,21 @@ names a collector. A client's `traceparent` header is continued. Spans carry cou
 milliseconds; never a user's words or an item's text.
 """
 
+import asyncio
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
-    SimpleSpanProcessor,
     SpanExporter,
     SpanExportResult,
 )
@@ -32,6 +33,7 @@ _KEEP_FILES = 14
 # headers of the turn that a request to a server is made for
 OUTGOING: ContextVar[Mapping[str, str] | None] = ContextVar("outgoing", default=None)
 _EVERY_MS, _AT_ONCE = 200, 64  # small batches: one of 512 would hold up turns for 100 ms
+_AFTER_S = 0.02  # a reply is on its way by then
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -45,10 +47,9 @@ class Tracing:
 
     Args:
         folder: Of the files.
-        at_once: Write each span as it ends (tests) instead of in batches.
     """
 
-    def __init__(self, folder: Path, *, at_once: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for old in sorted(folder.glob("*.jsonl"))[:-_KEEP_FILES]:
             old.unlink()
@@ -59,12 +60,9 @@ class Tracing:
                 {"service.name": "tastemaker-assistant", "service.version": __version__}
             )
         )
-        exporter = _Lines(self.file)
         self.provider.add_span_processor(
-            SimpleSpanProcessor(exporter)
-            if at_once
-            else BatchSpanProcessor(
-                exporter, schedule_delay_millis=_EVERY_MS, max_export_batch_size=_AT_ONCE
+            BatchSpanProcessor(
+                _Lines(self.file), schedule_delay_millis=_EVERY_MS, max_export_batch_size=_AT_ONCE
             )
         )
         if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
@@ -72,14 +70,32 @@ class Tracing:
 
             self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self.tracer = self.provider.get_tracer("tastemaker.assistant", __version__)
+        self._waiting: list[Callable[[], None]] = []
 
     def turn(self, headers: Mapping[str, str] | None = None) -> "TurnTrace":
         """Begin the span of a turn, below the client's own where its headers name one."""
         parent = _PROPAGATOR.extract(dict(headers or {}))
         return TurnTrace(self, self.tracer.start_span("turn", parent, SpanKind.SERVER))
 
+    def soon(self, make: Callable[[], None]) -> None:
+        """Make the spans of a turn when its reply is on its way: they take a millisecond."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            make()
+            return
+        self._waiting.append(make)
+        if len(self._waiting) == 1:
+            loop.call_later(_AFTER_S, self._settle)
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for make in waiting:
+            make()
+
     def close(self) -> None:
         """Write what is left."""
+        self._settle()
         self.provider.shutdown()
         self.file.close()
 
@@ -118,12 +134,24 @@ def _line(span: ReadableSpan) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class Part:
+    """What becomes a span below a turn's; times in ns since 1970."""
+
+    name: str
+    attributes: dict[str, str | int | float | bool]
+    start_ns: int = field(default_factory=time.time_ns)
+    end_ns: int = 0
+    error: str = ""
+
+
 class TurnTrace:
-    """The spans of one turn."""
+    """The spans of one turn; its parts are noted as they end, and made with it."""
 
     def __init__(self, tracing: Tracing, span: Any) -> None:
         self.tracing, self.span = tracing, span
         self.context = trace.set_span_in_context(span)
+        self.parts: list[Part] = []
 
     @property
     def trace_id(self) -> str:
@@ -137,20 +165,33 @@ class TurnTrace:
         return carrier
 
     @contextmanager
-    def part(self, name: str, **attributes: str | int | float | bool) -> Iterator[Span]:
-        """A span below the turn's."""
-        span = self.tracing.tracer.start_span(name, self.context, attributes=attributes)
+    def part(self, name: str, **attributes: str | int | float | bool) -> Iterator[Part]:
+        """Something that the turn does: a span below its own."""
+        part = Part(name, attributes)
         try:
-            yield span  # type: ignore[misc]
+            yield part
         except BaseException as error:
-            span.set_status(StatusCode.ERROR, type(error).__name__)
+            part.error = type(error).__name__
             raise
         finally:
-            span.end()
+            part.end_ns = time.time_ns()
+            self.parts.append(part)
 
     def end(self, status: str, attributes: Mapping[str, str | int] | None = None) -> None:
         """End the turn's span."""
-        self.span.set_attributes({"turn.status": status, **(attributes or {})})
-        if status != "done":
-            self.span.set_status(StatusCode.ERROR, status)
-        self.span.end()
+        end_ns = time.time_ns()
+
+        def make() -> None:
+            for part in self.parts:
+                span = self.tracing.tracer.start_span(
+                    part.name, self.context, attributes=part.attributes, start_time=part.start_ns
+                )
+                if part.error:
+                    span.set_status(StatusCode.ERROR, part.error)
+                span.end(part.end_ns)
+            self.span.set_attributes({"turn.status": status, **(attributes or {})})
+            if status != "done":
+                self.span.set_status(StatusCode.ERROR, status)
+            self.span.end(end_ns)
+
+        self.tracing.soon(make)

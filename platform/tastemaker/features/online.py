@@ -39,6 +39,7 @@ class OnlineFeatures:
         self.store = store
         self.config, self.provider = store.config, store.provider
         self.views = {view.name: view for view in store.list_feature_views()}
+        self.join_keys = {name: view.join_keys[0] for name, view in self.views.items()}
         views = store.get_feature_service("assistant_stored").feature_view_projections
         self.turn = {view.name: [field.name for field in view.features] for view in views}
         self.turn["store_state"] = ["tables"]
@@ -60,11 +61,11 @@ class OnlineFeatures:
             The features, and under `tables` what `tables()` gives: a store that lost its data
             shows in every read of it.
         """
-        keys = {"user": user_id or "", "session": session_id, "state": STATE}
+        keys = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
         found: dict[str, Any] = {}
         for view, names in self.turn.items():
             table = self.views[view]
-            key = self._key(table, keys[table.entities[0]])
+            key = self._key(table, keys[self.join_keys[view]])
             ((_, values),) = self.provider.online_read(self.config, table, [key], list(names))
             found |= {name: _plain((values or {}).get(name)) for name in names}
         return _turn(found, now_ms)
@@ -171,7 +172,9 @@ class OnlineFeatures:
         from feast.protos.feast.types.EntityKey_pb2 import EntityKey
         from feast.protos.feast.types.Value_pb2 import Value
 
-        return EntityKey(join_keys=[view.join_keys[0]], entity_values=[Value(string_val=key)])
+        return EntityKey(
+            join_keys=[self.join_keys[view.name]], entity_values=[Value(string_val=key)]
+        )
 
 
 def _turn(stored: dict[str, Any], now_ms: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ is all that the engine takes there).
 import base64
 import io
 import json
+import math
 import re
 import unicodedata
 import zipfile
@@ -49,9 +50,9 @@ def encode_items(vectors_ND: np.ndarray) -> Part:
     """
     if vectors_ND.ndim != 2 or not 1 <= len(vectors_ND) <= MAX_ITEMS:
         raise ValueError(f"an item list is (1..{MAX_ITEMS}, dim), got shape {vectors_ND.shape}")
-    out = io.BytesIO()
-    np.save(out, np.ascontiguousarray(vectors_ND, dtype=np.float16), allow_pickle=False)
-    return {"type": "image_embeds", "image_embeds": base64.b64encode(out.getvalue()).decode()}
+    half_ND = np.ascontiguousarray(vectors_ND, dtype=np.float16)
+    raw = _npy_head(half_ND.shape) + half_ND.tobytes()
+    return {"type": "image_embeds", "image_embeds": base64.b64encode(raw).decode()}
 
 
 def decode_items(part: Part) -> np.ndarray:
@@ -148,6 +149,14 @@ def _handle(number: int) -> Part:
     if not 1 <= number <= MAX_LISTS:
         raise ValueError(f"a conversation holds lists @1 to @{MAX_LISTS}, not @{number}")
     return {"type": "text", "text": f"@{number}"}
+
+
+@lru_cache(maxsize=MAX_ITEMS)
+def _npy_head(shape: tuple[int, ...]) -> bytes:
+    """What comes before the values in a `.npy` file of a float16 array."""
+    out = io.BytesIO()
+    np.save(out, np.empty(shape, np.float16), allow_pickle=False)
+    return out.getvalue()[: -2 * math.prod(shape)]
 
 
 @lru_cache(maxsize=1024)  # a user's is the same until the next event: every step sends it

@@ -10,9 +10,10 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import Turn
 from tastemaker.assistant.conversation_records import Records
 from tastemaker.assistant.conversation_store import Conversations
-from tastemaker.assistant.identity import Owner
+from tastemaker.assistant.identity import Caller, Owner
 from tastemaker.assistant.keeping import Keeper, Left
 from tastemaker.assistant.ledger import Entry, Ledger
+from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.prices import Prices
 from tastemaker.assistant.reply import Reply
 from tastemaker.core.database import open_database
@@ -31,6 +32,9 @@ class Pushes:
         self.asked += ids
 
 
+PAYER = Caller("ada-key", "ada", frozenset({"user"}), 60, cents_per_day=1.0)
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return open_database(f"sqlite:///{tmp_path}/a.db")
@@ -40,7 +44,7 @@ def engine(tmp_path: Path) -> Engine:
 def keeper(engine: Engine, catalogue: Catalogue) -> Keeper:
     features: Any = Pushes()
     ledger, boards = Ledger(engine, Prices.read()), BoardStore(engine)
-    return Keeper(Conversations(engine, catalogue), features, ledger, boards)
+    return Keeper(Conversations(engine, catalogue), features, ledger, Limits(engine), boards)
 
 
 def left(keeper: Keeper, turn_id: str = "t1", **changes: Any) -> Left:
@@ -63,7 +67,9 @@ def left(keeper: Keeper, turn_id: str = "t1", **changes: Any) -> Left:
     )
     entry = Entry(turn_id, "tool", "search_items", "free", 1, user_id="ada", cents=0.1)
     turn = Turn("blue", (), turn_id=turn_id)
-    return replace(Left(conversation, (), turn, reply, [entry], began_ms=2000), **changes)
+    return replace(
+        Left(conversation, "ada-key", (), turn, reply, [entry], began_ms=2000), **changes
+    )
 
 
 def test_a_turn_leaves_its_record_its_money_and_what_was_shown(
@@ -74,6 +80,8 @@ def test_a_turn_leaves_its_record_its_money_and_what_was_shown(
     session = kept.conversation.conversation_id
     assert Records(engine).of_turn("t1", ADA) is not None
     assert [entry["cents"] for entry in keeper.ledger.of_turn("t1")] == [0.1]
+    for limits in (keeper.limits, Limits(engine)):
+        assert limits.remaining(PAYER) == pytest.approx(0.9)
     shown = event_log.since(engine)
     assert [(event.item_id, event.action) for event in shown] == [
         ("a", "impression"),
@@ -120,7 +128,7 @@ def test_of_a_user_who_was_forgotten_meanwhile_only_the_money_stays(
 
 
 def test_all_or_nothing(keeper: Keeper, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> list[int]:
+    def broken(*_: Any, **__: Any) -> list[int]:
         raise OSError("disk full")
 
     monkeypatch.setattr(event_log, "add", broken)
@@ -128,6 +136,7 @@ def test_all_or_nothing(keeper: Keeper, engine: Engine, monkeypatch: pytest.Monk
         keeper.keep(left(keeper))
     assert Records(engine).of_turn("t1", ADA) is None
     assert keeper.ledger.of_turn("t1") == []
+    assert keeper.limits.remaining(PAYER) == 1.0
 
 
 def test_a_deleted_conversation_is_not_brought_back(keeper: Keeper, engine: Engine) -> None:

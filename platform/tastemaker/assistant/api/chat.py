@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.assistant.api import turns
@@ -105,7 +105,7 @@ def routes(services: Services) -> APIRouter:
         )
         if asked.stream:
             return await turns.stream(request, events, lambda found: _chunks(found, asked))
-        return JSONResponse(completion(await turns.reply_of(request, events)))
+        return turns.json(completion(await turns.reply_of(request, events)))
 
     return api
 

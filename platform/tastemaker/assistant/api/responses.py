@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from tastemaker.assistant.api import turns
@@ -103,7 +103,7 @@ def routes(services: Services) -> APIRouter:
         )
         if asked.stream:
             return await turns.stream(request, events, lambda found: _events(found, asked, before))
-        return JSONResponse(response_body(await turns.reply_of(request, events), before))
+        return turns.json(response_body(await turns.reply_of(request, events), before))
 
     @api.get(
         "/v1/responses/{response_id}", response_model=None, responses={200: {"model": ResponseBody}}

@@ -2,15 +2,15 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from tastemaker.assistant.api.errors import ClientGone, error_of
 from tastemaker.assistant.asked import Asked
@@ -19,7 +19,6 @@ from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.turn import Step
-from tastemaker.core.database import work
 from tastemaker.core.errors import TastemakerError
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -75,24 +74,15 @@ async def _fresh(
     services: Services, caller: Caller, asked: Asked, claim: Claim | None = None
 ) -> Events:
     services.limits.check_spend(caller)  # the rate was counted with the credentials
-    spent_cents = 0.0
 
     def stored(turn: Reply) -> None:
-        nonlocal spent_cents
-        spent_cents = turn.cents
         if claim is not None and turn.status == "done":
             services.idempotency.finish(claim, turn.id)
 
     left_cents = services.limits.remaining(caller)
-    answering = services.session.answer(asked, caller, left_cents, stored)
-    try:
-        async with aclosing(answering) as events:
-            async for event in events:
-                yield event
-    finally:  # a turn that was broken off has its price too
-        if spent_cents:
-            charge = work(services.engine, services.limits.charge, caller, spent_cents)
-            services.session.later(charge)
+    async with aclosing(services.session.answer(asked, caller, left_cents, stored)) as events:
+        async for event in events:
+            yield event
 
 
 async def reply_of(request: Request, events: Events) -> Reply:
@@ -189,7 +179,12 @@ async def _cancelled_once(events: Events) -> Events:
             await events.aclose()
 
 
+def json(value: Mapping[str, Any]) -> Response:
+    """A reply in JSON."""
+    return Response(to_json(value, inf_nan_mode="null"), media_type="application/json")
+
+
 def sse(value: Mapping[str, Any], event: str = "") -> str:
     """One server-sent event."""
     head = f"event: {event}\n" if event else ""
-    return f"{head}data: {json.dumps(value)}\n\n"
+    return f"{head}data: {to_json(value, inf_nan_mode='null').decode()}\n\n"
