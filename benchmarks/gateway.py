@@ -1,6 +1,6 @@
 """What the gateway itself adds to a turn, and what reading a user's features takes.
 
-    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 4 minutes)
+    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 5 minutes)
 
 50 conversations at once, each of users of the catalogue: a turn, a pause of 2 seconds on average,
 and so on. The gateway is the real one with everything on: features by Feast on SQLite, database,
@@ -8,7 +8,9 @@ ledger, traces. The model servers hold each request for a fixed time and count h
 was (benchmarks/stub_servers.py). The client first makes the five requests of a turn itself, without
 a gateway and with the gateway's own HTTP client: what it waits beyond the models' time is what HTTP
 on this machine costs (the baseline). The overhead of a turn is what its client waits beyond the
-models' time and the baseline's median. All three processes share the machine. The first ten turns
+models' time and the baseline's median. A bare app with our HTTP stack (benchmarks/bare_gateway.py)
+that makes the five requests and nothing else is measured in the same way: what any gateway takes
+here at least. The three processes of a measurement share the machine. The first ten turns
 of each conversation do not count: from its hundredth turn on the gateway takes a fifth less CPU.
 """
 
@@ -31,6 +33,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from benchmarks import feature_reads
+from benchmarks.bare_gateway import CALLS, path_of
 from benchmarks.rows import row, save
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users
@@ -50,42 +53,51 @@ def main() -> None:
     users = [user["user_id"] for user in sample_users(catalogue)]
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(home, Path(folder) / "home")  # its conversations and events go with it
-        through, direct = _measured(copy, users)
+        through, bare, direct = _measured(copy, users)
     rows = []
-    for name, percentile in (("p50", 50), ("p99", 99)):
-        value, baseline = (float(np.percentile(ms, percentile)) for ms in (through, direct))
-        print(f"overhead {name}: {value:.1f} ms (model calls alone {baseline:.1f} ms)")
-        rows.append(
-            row(
-                f"overhead_{name}_ms, {CONVERSATIONS} conversations (baseline: no gateway)",
-                value,
-                baseline=baseline,
-                goal=GOALS[name],
-                unit="ms",
-                seeds=1,
-                command=COMMAND,
+    for what, waited, goals in (
+        ("", through, GOALS),
+        (" of an app that makes the five requests alone", bare, {}),
+    ):
+        for name, percentile in (("p50", 50), ("p99", 99)):
+            value, baseline = (float(np.percentile(ms, percentile)) for ms in (waited, direct))
+            print(f"overhead {name}{what}: {value:.1f} ms (no gateway {baseline:.1f} ms)")
+            rows.append(
+                row(
+                    f"overhead_{name}_ms{what}, {CONVERSATIONS} conversations "
+                    "(baseline: no gateway)",
+                    value,
+                    baseline=baseline,
+                    goal=goals.get(name),
+                    unit="ms",
+                    seeds=1,
+                    command=COMMAND,
+                )
             )
-        )
     save("gateway", [*rows, *feature_reads.measure()])
 
 
-def _measured(home: Home, users: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Overhead of each turn in ms, and what its model calls alone take beyond the models' time."""
-    stub_port, port = _free_port(), _free_port()
-    stub_url, url = f"http://127.0.0.1:{stub_port}", f"http://127.0.0.1:{port}"
+def _measured(home: Home, users: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Overhead of each turn in ms, the bare app's, and what the calls alone take beyond the models."""
+    stub_port, port, bare_port = _free_port(), _free_port(), _free_port()
+    stub_url, url, bare_url = (f"http://127.0.0.1:{one}" for one in (stub_port, port, bare_port))
     words = ["--port", str(port)]
     for name in ("encoder", "retrieval", "recommender", "router"):
         words += [f"--{name}-url", stub_url]
     stub = _start("benchmarks.stub_servers", [str(stub_port)], home)
-    gateway = _start("tastemaker.assistant.gateway", words, home)
+    started = [stub]
     try:
         _wait(f"{stub_url}/ready", stub)
-        _wait(f"{url}/healthz", gateway)
         direct = asyncio.run(_measure(stub_url, stub_url, users, _directly))
+        started.append(_start("benchmarks.bare_gateway", [str(bare_port), stub_url], home))
+        _wait(f"{bare_url}/healthz", started[-1])
+        bare = asyncio.run(_measure(bare_url, stub_url, users, _barely))
+        started.append(_start("tastemaker.assistant.gateway", words, home))
+        _wait(f"{url}/healthz", started[-1])
         waited = asyncio.run(_measure(url, stub_url, users, _through))
-        return waited - np.median(direct), direct
+        return waited - np.median(direct), bare - np.median(direct), direct
     finally:
-        for process in (gateway, stub):
+        for process in reversed(started):
             process.terminate()
             process.wait(20)
 
@@ -143,10 +155,15 @@ async def _through(client: Client, user: str, conversation: str | None, trace: s
 
 
 async def _directly(client: Client, user: str, conversation: str | None, trace: str) -> str:
-    for name in ("recommender", "router", "encoder", "retrieval", "router"):
-        path = "/v1/chat/completions" if name == "router" else f"/v1/models/{name}:predict"
+    for name in CALLS:
         body = {"messages": [{"role": "user", "content": "show me a lamp"}]}
-        await client.post(path, body, trace)
+        await client.post(path_of(name), body, trace)
+    return ""
+
+
+async def _barely(client: Client, user: str, conversation: str | None, trace: str) -> str:
+    body = {"messages": [{"role": "user", "content": "show me a lamp"}]}
+    await client.post("/v1/chat/completions", body, trace)
     return ""
 
 
