@@ -1,7 +1,7 @@
 """The least that a gateway can be: it makes the five requests of a turn, and keeps nothing.
 
 `python -m benchmarks.bare_gateway PORT STUB_URL` serves it: our HTTP stack and our client, without
-users, tools, limits, records or traces. What it takes is what benchmarks/gateway.py cannot go below.
+users, tools, limits, records or traces: what benchmarks/gateway.py cannot go below.
 """
 
 import sys

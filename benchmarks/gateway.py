@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _measured(home: Home, users: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Overhead of each turn in ms, the bare app's, and what the calls alone take beyond the models."""
+    """Overhead of each turn in ms, the bare app's, and what the model calls take without either."""
     stub_port, port, bare_port = _free_port(), _free_port(), _free_port()
     stub_url, url, bare_url = (f"http://127.0.0.1:{one}" for one in (stub_port, port, bare_port))
     words = ["--port", str(port)]
@@ -189,10 +189,12 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         try:
-            if httpx.get(url, timeout=2, trust_env=False).status_code == 200:
+            reply = httpx.get(url, timeout=2, trust_env=False)
+            if reply.status_code == 200 and reply.json().get("status") != "degraded":
                 return
         except httpx.TransportError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     raise SystemExit(f"{url} does not answer")
 
 
