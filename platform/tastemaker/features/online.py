@@ -3,7 +3,7 @@
 A turn reads the stored features of the service `assistant`, and the mark that the store is full,
 from Feast's online store, in one round trip, and calls the on-demand functions itself:
 `get_online_features` would convert all values to its messages and back for each of them, which
-takes twice as long as the read. Writes go to the online store in its own form, too:
+takes longer than the read. Writes go to the online store in its own form, too:
 `FeatureStore.push` builds a data frame, infers its types and converts it back.
 (benchmarks/feature_reads.py has the figures of both.)
 
@@ -12,6 +12,7 @@ A store is used by one thread at a time; open one for reading and one for writin
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tastemaker.features import on_demand
@@ -61,11 +62,9 @@ class OnlineFeatures:
             The features, and under `tables` what `tables()` gives: a store that lost its data
             shows in every read of it.
         """
-        keys = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
         found: dict[str, Any] = {}
-        for view, names in self.turn.items():
-            table = self.views[view]
-            key = self._key(table, keys[self.join_keys[view]])
+        for view, key in self._keys(user_id, session_id).items():
+            table, names = self.views[view], self.turn[view]
             ((_, values),) = self.provider.online_read(self.config, table, [key], list(names))
             found |= {name: _plain((values or {}).get(name)) for name in names}
         return _turn(found, now_ms)
@@ -73,14 +72,35 @@ class OnlineFeatures:
     async def read_turn_async(
         self, user_id: str | None, session_id: str, now_ms: int
     ) -> dict[str, Any]:
-        """As `read_turn`, from a store that Feast reads asynchronously, and at once: Redis.
+        """As `read_turn`, from Redis: one pipeline for all views.
 
         All calls belong to one event loop, which `aclose` is for.
         """
-        row = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
-        names = [f"{view}:{name}" for view, names in self.turn.items() for name in names]
-        response = await self.store.get_online_features_async(names, [row])
-        return _turn({name: values[0] for name, values in response.to_dict().items()}, now_ms)
+        from feast.infra.online_stores.redis import _redis_key
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        version = self.config.entity_key_serialization_version
+        client = await self.provider.online_store._get_client_async(self.config.online_store)
+        async with client.pipeline(transaction=False) as pipe:
+            for view, key in self._keys(user_id, session_id).items():
+                name = _redis_key(self.config.project, key, version)
+                pipe.hmget(name, self._redis_fields[view])
+            rows = await pipe.execute()
+        found = {
+            name: _plain(Value.FromString(value)) if value else None
+            for names, row in zip(self.turn.values(), rows, strict=True)
+            for name, value in zip(names, row, strict=True)
+        }
+        return _turn(found, now_ms)
+
+    @cached_property
+    def _redis_fields(self) -> dict[str, list[bytes]]:
+        """By view, what its features are called in Redis."""
+        from feast.infra.online_stores.helpers import _mmh3
+
+        return {
+            view: [_mmh3(f"{view}:{name}") for name in names] for view, names in self.turn.items()
+        }
 
     async def aclose(self) -> None:
         """Close the connections of `read_turn_async`; Feast itself leaves them open."""
@@ -167,6 +187,13 @@ class OnlineFeatures:
         # A copy of the names: the Redis store appends its own to the list that it is given.
         rows = self.provider.online_read(self.config, table, entities, list(names))
         return [values if _holds(values, names) else {} for _, values in rows]
+
+    def _keys(self, user_id: str | None, session_id: str) -> dict[str, Any]:
+        """By view that a turn reads, the key of its row."""
+        values = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
+        return {
+            view: self._key(self.views[view], values[self.join_keys[view]]) for view in self.turn
+        }
 
     def _key(self, view: Any, key: str) -> Any:
         from feast.protos.feast.types.EntityKey_pb2 import EntityKey
