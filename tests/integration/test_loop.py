@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -24,6 +24,7 @@ import yaml
 from tastemaker.serving import processes
 from tests.integration.conftest import Chain, free_port
 
+T = TypeVar("T")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]  # it trains in the middle
 QUESTIONS = ("blue lamps", "a rug for the living room", "something for me")
 # Wide margins: whether the verdicts are right is tested on thousands of simulated rollouts. Few
@@ -73,6 +74,12 @@ class Shop:
             for one in self.servers()
         )
 
+    def canary(self, bundle: str) -> dict[str, Any] | None:
+        """The router's canary, once it serves; the stable one of before may be the same bundle."""
+        found = [one for one in self.servers() if one["name"] == "router" and one["canary"]]
+        ready = [one for one in found if (one["bundle"], one["state"]) == (bundle, "ready")]
+        return ready[0] if ready else None
+
     def ask(self, number: int = 0, **ours: str) -> dict[str, Any]:
         """One turn: its `tastemaker` field, with its id."""
         said = {"role": "user", "content": QUESTIONS[number % len(QUESTIONS)]}
@@ -106,11 +113,13 @@ def shop(
         opened.chain.tastemaker("down")
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 600) -> None:
+def eventually(what: Callable[[], T], timeout_s: float = 600) -> T:
+    """What it gives once it gives something."""
     until = time.monotonic() + timeout_s
-    while not what():
+    while not (found := what()):
         assert time.monotonic() < until, "not in time"
         time.sleep(0.5)
+    return found
 
 
 def another_router(shop: Shop, *settings: str) -> str:
@@ -124,14 +133,14 @@ def another_router(shop: Shop, *settings: str) -> str:
     return made
 
 
-def as_canary(shop: Shop, bundle: str) -> None:
-    """Gate it, try it on half of the requests, and wait until it serves."""
+def as_canary(shop: Shop, bundle: str) -> Any:
+    """Gate it, try it on half of the requests, and wait until it serves; its server."""
     dataset = shop.live("router")["dataset"]
     shop.tastemaker("gate", "router", bundle, "--dataset", dataset, "--preset", "tiny")
     shop.tastemaker("promote", bundle, "--to", "local", "--canary", "50")
     tried = shop.live("router")["canary"]
     assert (tried["bundle"], tried["weight"]) == (bundle, 50)
-    eventually(lambda: shop.serves("router", bundle))
+    return eventually(lambda: shop.canary(bundle))
 
 
 @contextmanager
@@ -214,8 +223,7 @@ def test_a_canary_that_is_slow_live_is_taken_away_by_a_commit(shop: Shop) -> Non
     was = [line.split() for line in shop.tastemaker("history", "router").splitlines()]
     known = {word for line in was for word in line if len(word) == 16} - {stable}
     other = next(b for b in known if (shop.chain.home / "bundles" / b).is_dir() and _same(shop, b))
-    as_canary(shop, other)
-    (canary,) = [one for one in shop.servers() if one["bundle"] == other]
+    canary = as_canary(shop, other)
     asked = 0
     with slowed(canary["pid"]):
         while "canary" in shop.live("router"):

@@ -158,8 +158,7 @@ class Outbox:
             stores = [open_store(self.home, self.config, generation.tables) for _ in range(2)]
             writer, reader = (OnlineFeatures(store) for store in stores)
             writer.prepare()
-            # The first read imports half of Feast: longer than a turn waits for its features.
-            writer.read_turn(None, "first", int(time.time() * 1000))
+            writer.warm_up()  # a turn does not wait for its features for so long
             self.opened = Opened(generation, writer, reader)
         writer = self.opened.writer
         with self._writing:

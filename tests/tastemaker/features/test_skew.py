@@ -110,6 +110,7 @@ def test_materialised_rows_are_the_latest_of_the_offline_tables(shop: Shop) -> N
 
 def test_a_turn_reads_what_feast_itself_computes(shop: Shop) -> None:
     online = OnlineFeatures(open_store(shop.home, shop.config))
+    online.warm_up()
     service = online.store.get_feature_service("assistant")
     for user in ("u01", "u09", "nobody"):
         row = {"user_id": user, "session_id": "s", "now_ms": NOW_MS}
