@@ -203,10 +203,12 @@ def _target(url: str) -> tuple[_Place, str, str]:
         tls = {"http": False, "https": True}[parts.scheme]
         host = (parts.hostname or "").encode("idna").decode()
         port = parts.port or (443 if tls else 80)
-        if not host or parts.username is not None:
+        if not host:
             raise ValueError(url)
     except (KeyError, ValueError):
         raise ConnectionError(f"{url!r} is no http or https address") from None
+    if parts.username is not None:  # not repeated: a message may be logged
+        raise ConnectionError(f"the address of {host} holds a user name: use a header")
     path = quote(parts.path or "/", safe=_KEPT_IN_URLS)
     path += f"?{quote(parts.query, safe=_KEPT_IN_URLS)}" if parts.query else ""
     name = f"[{host}]" if ":" in host else host

@@ -112,7 +112,12 @@ def _set(values: dict[str, Any], override: str) -> None:
 def _fault(config: type[BaseModel], error: Any) -> str:
     path = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
-        return f"{'.'.join(path)}={error['input']!r}: {error['msg']}"
+        # A rule on a whole group names the values that it is about; the others are nobody's
+        # business, and one may be a password.
+        group = isinstance(error["input"], dict | list | tuple)
+        key = ".".join(path) + ("" if group else f"={error['input']!r}")
+        rule = error["msg"].removeprefix("Value error, ")
+        return f"{key}: {rule}" if key else rule
     owner = _owner(config, path[:-1])
     near = difflib.get_close_matches(path[-1], owner, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(owner))}"

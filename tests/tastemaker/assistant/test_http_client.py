@@ -322,11 +322,17 @@ def test_closing_ends_what_is_under_way() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://127.0.0.1/", "http://", "127.0.0.1:80/", "http://me:secret@127.0.0.1/", "http://[1"],
+    ["ftp://127.0.0.1/", "http://", "127.0.0.1:80/", "http://[1"],
 )
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(ConnectionError, match="is no http or https address"):
         asyncio.run(_send(Request(url, 1.0)))
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConnectionError, match="the address of models.test holds a user name") as no:
+        asyncio.run(_send(Request("https://me:secret@models.test/", 1.0)))
+    assert "secret" not in str(no.value)
 
 
 def test_nothing_is_smuggled_in() -> None:

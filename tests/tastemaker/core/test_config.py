@@ -1,5 +1,7 @@
+from typing import Self
+
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tastemaker.core.config import Config, from_settings, parse, to_settings
 from tastemaker.core.errors import ConfigError
@@ -22,6 +24,28 @@ def test_settings_survive_the_round_trip() -> None:
 def test_equal_settings_give_equal_text() -> None:
     assert to_settings(Outer(rate=0.5)) == to_settings(Outer())
     assert to_settings(Outer(rate=0.6)) != to_settings(Outer())
+
+
+def test_a_rule_on_a_group_is_told_without_the_groups_values() -> None:
+    class Account(Config):
+        name: str
+        password: str
+
+        @model_validator(mode="after")
+        def _named(self) -> Self:
+            if not self.name.islower():
+                raise ValueError(f"name {self.name!r}: in lower case")
+            return self
+
+    class Accounts(Config):
+        accounts: tuple[Account, ...]
+
+    wrong = {"name": "Ada", "password": "secret"}
+    cases = ((Account, wrong, "test"), (Accounts, {"accounts": [wrong]}, "test: accounts.0"))
+    for kind, values, place in cases:
+        with pytest.raises(ConfigError) as caught:
+            parse(kind, values, where="test")
+        assert str(caught.value) == f"{place}: name 'Ada': in lower case"
 
 
 @pytest.mark.parametrize(

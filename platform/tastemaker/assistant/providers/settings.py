@@ -29,6 +29,8 @@ class MemberConfig(Config):
     def _has_what_its_kind_needs(self) -> Self:
         if self.kind != "scripted" and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"provider {self.name!r}: url must be http(s)://, got {self.url!r}")
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ValueError(f"provider {self.name!r}: url holds a user name; use api_key_env")
         if self.kind == "scripted" and not self.script:
             raise ValueError(f"provider {self.name!r}: kind scripted needs a script")
         return self
