@@ -330,7 +330,7 @@ def test_an_address_that_is_none(url: str) -> None:
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConnectionError, match="the address of models.test holds a user name") as no:
+    with pytest.raises(ConnectionError, match=r"of models\.test holds a user name") as no:
         asyncio.run(_send(Request("https://me:secret@models.test/", 1.0)))
     assert "secret" not in str(no.value)
 

@@ -1,12 +1,14 @@
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tastemaker.assistant.tracing import Tracing
 
 
-def spans(folder: Path) -> list[dict[str, object]]:
+def spans(folder: Path) -> list[dict[str, Any]]:
     (file,) = folder.glob("*.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]
 
@@ -41,3 +43,27 @@ def test_old_files_go_and_a_wrong_header_starts_a_trace_of_its_own(tmp_path: Pat
     for turn in (first, second):
         turn.end("done")
     tracing.close()
+
+
+def test_in_an_event_loop_spans_are_made_after_the_turn_with_its_own_times(tmp_path: Path) -> None:
+    tracing = Tracing(tmp_path)
+
+    async def turns() -> None:
+        for number in range(2):
+            turn = tracing.turn()
+            with turn.part("router"):
+                await asyncio.sleep(0.05)
+            turn.end("done", {"turn.steps": number})
+            assert turn.span.is_recording(), "nobody waits for that"
+            if number == 0:
+                await asyncio.sleep(0.2)
+                assert not turn.span.is_recording()
+
+    asyncio.run(turns())
+    tracing.close()  # the second turn's were not made yet
+    parts = [one for one in spans(tmp_path) if one["name"] == "router"]
+    wholes = [one for one in spans(tmp_path) if one["name"] == "turn"]
+    assert [one["attributes"]["turn.steps"] for one in wholes] == [0, 1]
+    for part, whole in zip(parts, wholes, strict=True):
+        assert part["parent_id"] == whole["context"]["span_id"]
+        assert 0.05e9 <= part["end_ns"] - part["start_ns"] <= whole["end_ns"] - whole["start_ns"]

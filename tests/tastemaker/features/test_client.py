@@ -17,8 +17,8 @@ from tastemaker.core.errors import DataError
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
 from tastemaker.features.client import GROUPS, FeatureClient
-from tastemaker.features.config import FeatureConfig
-from tastemaker.features.online import history_row
+from tastemaker.features.config import FeatureConfig, open_store
+from tastemaker.features.online import OnlineFeatures, history_row
 from tests.tastemaker.features.conftest import RedisServer
 from tests.tastemaker.features.shop import NOW_MS, Shop, new_shop
 
@@ -127,17 +127,23 @@ def test_late_gives_defaults_and_is_counted(shop: Shop, monkeypatch: pytest.Monk
             await ready(client)
             assert client.outbox.opened is not None
             reader = client.outbox.opened.reader
-            fast = reader.read_turn_async
+            fast, fast_async = reader.read_turn, reader.read_turn_async
 
-            async def slow(*args: Any) -> Any:
+            def slow(*args: Any) -> Any:
+                time.sleep(0.2)
+                return fast(*args)
+
+            async def slow_async(*args: Any) -> Any:
                 await asyncio.sleep(0.2)
-                return await fast(*args)
+                return await fast_async(*args)
 
-            monkeypatch.setattr(reader, "read_turn_async", slow)
+            monkeypatch.setattr(reader, "read_turn", slow)
+            monkeypatch.setattr(reader, "read_turn_async", slow_async)
             began = time.monotonic()
             found = await client.read("u04", "none", deadline_s=0.01)
-            if shop.config.online == "sqlite":
-                assert found.history, "a file of this machine is read to the end"
+            if shop.config.online == "sqlite":  # a file of this machine is read to the end
+                assert found.history
+                assert metric(client, 'tastemaker_feature_reads_total{outcome="ok"}') == 1
                 return
             assert time.monotonic() - began < 0.15
             assert found.late
@@ -303,6 +309,31 @@ def test_a_look_that_is_asked_for_during_another_one_is_not_lost(
             monkeypatch.setattr(writer, "tables", full)
             client.outbox.look_now()
             await until(lambda: metric(client, "tastemaker_feature_refills_total") == 1)
+
+    asyncio.run(drill())
+
+
+@pytest.mark.slow
+def test_a_read_that_is_under_way_ends_well_when_other_features_become_live(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    async def drill() -> None:
+        async with rarely_looking(redis, tmp_path) as client:
+            before = await read(client, "u06", "s")
+            opened, home, config = client.outbox.opened, client.outbox.home, client.config
+            assert opened is not None
+            assert redis.process is not None
+            other = OnlineFeatures(open_store(home, config, opened.generation.tables))
+            redis.process.send_signal(signal.SIGSTOP)
+            first = asyncio.ensure_future(read(client, "u06", "s"))
+            await asyncio.sleep(0.05)  # its request is on its way
+            client.outbox.opened = replace(opened, reader=other)
+            second = asyncio.ensure_future(read(client, "u06", "s"))
+            await asyncio.sleep(0.05)
+            redis.process.send_signal(signal.SIGCONT)
+            for found in await asyncio.gather(first, second):
+                assert found.history == before.history
+            assert before.history
 
     asyncio.run(drill())
 
