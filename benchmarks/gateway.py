@@ -15,26 +15,22 @@ of each conversation do not count: from its hundredth turn on the gateway takes 
 """
 
 import asyncio
-import os
 import random
 import secrets
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from pydantic_core import from_json, to_json
 
 from benchmarks import feature_reads
 from benchmarks.bare_gateway import CALLS, path_of
 from benchmarks.rows import row, save
+from benchmarks.servers import free_port, start, wait
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users
 from tastemaker.assistant.http_client import Pool, Request
@@ -79,21 +75,21 @@ def main() -> None:
 
 def _measured(home: Home, users: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Overhead of each turn in ms, the bare app's, and what the model calls take without either."""
-    stub_port, port, bare_port = _free_port(), _free_port(), _free_port()
+    stub_port, port, bare_port = free_port(), free_port(), free_port()
     stub_url, url, bare_url = (f"http://127.0.0.1:{one}" for one in (stub_port, port, bare_port))
     words = ["--port", str(port)]
     for name in ("encoder", "retrieval", "recommender", "router"):
         words += [f"--{name}-url", stub_url]
-    stub = _start("benchmarks.stub_servers", [str(stub_port)], home)
+    stub = start("benchmarks.stub_servers", [str(stub_port)], home)
     started = [stub]
     try:
-        _wait(f"{stub_url}/ready", stub)
+        wait(f"{stub_url}/ready", stub)
         direct = asyncio.run(_measure(stub_url, stub_url, users, _directly))
-        started.append(_start("benchmarks.bare_gateway", [str(bare_port), stub_url], home))
-        _wait(f"{bare_url}/healthz", started[-1])
+        started.append(start("benchmarks.bare_gateway", [str(bare_port), stub_url], home))
+        wait(f"{bare_url}/healthz", started[-1])
         bare = asyncio.run(_measure(bare_url, stub_url, users, _barely))
-        started.append(_start("tastemaker.assistant.gateway", words, home))
-        _wait(f"{url}/healthz", started[-1])
+        started.append(start("tastemaker.assistant.gateway", words, home))
+        wait(f"{url}/healthz", started[-1])
         waited = asyncio.run(_measure(url, stub_url, users, _through))
         return waited - np.median(direct), bare - np.median(direct), direct
     finally:
@@ -176,32 +172,6 @@ def _copy(home: Home, to: Path) -> Home:
         else:
             (to / path.name).symlink_to(path)
     return Home(to)
-
-
-def _start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "TASTEMAKER_HOME": str(home.root), "OMP_NUM_THREADS": "1"}
-    for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):
-        environment.pop(name, None)  # Feast, imported here, sets them for itself
-    return subprocess.Popen([sys.executable, "-m", module, *words], env=environment)
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            reply = httpx.get(url, timeout=2, trust_env=False)
-            if reply.status_code == 200 and reply.json().get("status") != "degraded":
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"{url} does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

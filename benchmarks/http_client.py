@@ -16,8 +16,8 @@ import aiohttp
 import numpy as np
 import uvloop
 
-from benchmarks.gateway import _free_port, _start, _wait
 from benchmarks.rows import row, save
+from benchmarks.servers import free_port, start, wait
 from tastemaker.assistant.http_client import MAX_REPLY_BYTES, Pool, Request
 from tastemaker.core.home import Home
 
@@ -28,10 +28,10 @@ BODY, HEADERS = b'{"instances": []}', {"Content-Type": "application/json"}
 
 def main() -> None:
     """Time both and write the row."""
-    port = _free_port()
-    server = _start("benchmarks.stub_servers", [str(port)], Home.open())
+    port = free_port()
+    server = start("benchmarks.stub_servers", [str(port)], Home.open())
     try:
-        _wait(f"http://127.0.0.1:{port}/ready", server)
+        wait(f"http://127.0.0.1:{port}/ready", server)
         url = f"http://127.0.0.1:{port}/v1/models/retrieval:predict"
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             ours, theirs = runner.run(_measure(url))

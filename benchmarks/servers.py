@@ -1,0 +1,46 @@
+"""Server processes of a benchmark: start one, wait until it answers."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+
+from tastemaker.core.home import Home
+
+_PATIENT_S = 120.0
+
+
+def start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
+    """Run a module as a process, on one thread, with a home."""
+    environment = {**os.environ, "TASTEMAKER_HOME": str(home.root), "OMP_NUM_THREADS": "1"}
+    for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):
+        environment.pop(name, None)  # Feast, imported by its parent, sets them for itself
+    return subprocess.Popen([sys.executable, "-m", module, *words], env=environment)
+
+
+def wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    """Until an address answers 200, and not that a part is missing yet.
+
+    Raises:
+        SystemExit: It does not, or the process has ended.
+    """
+    until = time.monotonic() + _PATIENT_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            reply = httpx.get(url, timeout=2, trust_env=False)
+            if reply.status_code == 200 and reply.json().get("status") != "degraded":
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise SystemExit(f"{url} does not answer")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
