@@ -82,7 +82,8 @@ def install(name: str, lock: Path, check: str) -> None:
         f"{name}: packages of {lock.name}",
         [*sync, str(lock)],
         "check the network and the disk (8 GB), or point PIP_FIND_LINKS at a folder that holds "
-        f"torch's CPU wheel; then {again}",
+        "torch's CPU wheel, or (UnknownIssuer: a proxy signs here) SSL_CERT_FILE at its "
+        f"certificates; then {again}",
         environment,
     )
     package = [str(uv), "pip", "install", "--no-deps", "--no-build-isolation", "-q", "-e"]
