@@ -106,7 +106,7 @@ class FeatureClient:
         """One read, of a store that has its data.
 
         A read of SQLite waits for no writer and takes a millisecond; to hand it to a thread and
-        back takes as long again, and longer while others compute. What a network lies before is
+        back takes as long again, and longer while others compute. A store behind a network is
         waited for in the event loop.
         """
         reader = opened.reader
