@@ -11,6 +11,7 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.gateway import build_app
 from tastemaker.assistant.identity import IdentityConfig
 from tastemaker.assistant.keys import KeyStore
+from tastemaker.assistant.limits import Limits
 from tastemaker.core.home import Home
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
 from tests.tastemaker.assistant.page.hands import answered, ask, opened, until
@@ -21,6 +22,12 @@ ASK_WHO = """async () => {
   const authorization = `Bearer ${sessionStorage.getItem("api-key")}`;
   return (await fetch("/api/me", { headers: { authorization } })).status;
 }"""
+
+
+def stand_still(limits: Limits) -> None:
+    """No time passes for the limits any more, so that no request is given back to a caller."""
+    now_s = limits.clock()
+    limits.clock = lambda: now_s
 
 
 @pytest.fixture
@@ -122,6 +129,7 @@ def test_a_users_key_opens_that_users_page_alone(
             assert page.get_by_label("Asking as").is_disabled()
             ask(page, "pink vase")
             page.get_by_role("textbox", name="Your question").fill("red lamp")
+            stand_still(app.state.services.limits)
             until(lambda page=page: page.evaluate(ASK_WHO) == 429)
             page.keyboard.press("Enter")
             page.get_by_role("alert").wait_for()
