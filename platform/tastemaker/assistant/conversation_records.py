@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, bindparam, func, select
 
 from tastemaker.assistant.conversation_tables import (
     conversations_table,
@@ -13,6 +13,13 @@ from tastemaker.assistant.conversation_tables import (
     turns_table,
 )
 from tastemaker.assistant.identity import Owner
+from tastemaker.core.statements import Statement, reading
+
+_RECORDS = Statement(
+    select(turns_table.c.record)
+    .where(turns_table.c.conversation_id == bindparam("conversation"))
+    .order_by(turns_table.c.place)
+)
 
 
 @dataclass(frozen=True)
@@ -27,20 +34,16 @@ class Records:
 
     def of_conversation(self, conversation_id: str, owner: Owner) -> list[dict[str, Any]] | None:
         """Records of a conversation's turns, oldest first; None where this owner has no such."""
-        with self.engine.connect() as connection:
-            if find_conversation(connection, conversation_id, owner) is None:
+        with reading(self.engine) as direct:
+            if find_conversation(direct, conversation_id, owner) is None:
                 return None
-            rows = connection.execute(
-                select(turns_table.c.record)
-                .where(turns_table.c.conversation_id == conversation_id)
-                .order_by(turns_table.c.place)
-            ).scalars()
-            return [json.loads(text) for text in rows]
+            rows = direct.all(_RECORDS, {"conversation": conversation_id})
+            return [json.loads(row.record) for row in rows]
 
     def of_turn(self, turn_id: str, owner: Owner) -> dict[str, Any] | None:
         """The record of one turn; None where this owner has no such."""
-        with self.engine.connect() as connection:
-            row = find_turn(connection, turn_id, owner)
+        with reading(self.engine) as direct:
+            row = find_turn(direct, turn_id, owner)
         return None if row is None else json.loads(row.record)
 
     def count(self, user_id: str) -> int:

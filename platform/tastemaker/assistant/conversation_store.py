@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy import Engine, bindparam, delete, insert, select, update
 
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.conversation import Turn
@@ -28,20 +28,37 @@ from tastemaker.assistant.conversation_tables import (
     turns_table,
 )
 from tastemaker.assistant.identity import Owner
+from tastemaker.core.statements import Direct, Statement, reading, writing
 
-# Made once: a turn runs them, and to make a statement takes longer than SQLite takes to run it.
-_TOUCH = (
+_TOUCH = Statement(
     update(conversations_table)
     .where(conversations_table.c.conversation_id == bindparam("conversation"))
     .values(space=bindparam("now_space"), used_ms=bindparam("now_ms"), version=bindparam("new"))
 )
-_BEGIN = insert(conversations_table)
-_WRITE_TURN = insert(turns_table)
-_IN_CONTEXT = (
+_BEGIN, _BEGIN_AS_GUEST, _WRITE_TURN = (
+    Statement(insert(table).inline(), [column.name for column in table.columns])
+    for table in (conversations_table, guests_table, turns_table)
+)
+_LEAVE_CONTEXT = Statement(
+    update(turns_table)
+    .where(turns_table.c.turn_id == bindparam("turn"))
+    .values(in_context=bindparam("now_in"))
+)
+_IN_CONTEXT = Statement(
     select(turns_table.c.turn_id, turns_table.c.state)
     .where(turns_table.c.conversation_id == bindparam("conversation"))
     .where(turns_table.c.in_context)
     .order_by(turns_table.c.place)
+)
+_DELETE = [
+    Statement(delete(table).where(table.c.conversation_id == bindparam("conversation")))
+    for table in (conversations_table, guests_table, turns_table)
+]
+_DELETE_TURN = Statement(delete(turns_table).where(turns_table.c.turn_id == bindparam("turn")))
+_NEXT_VERSION = Statement(
+    update(conversations_table)
+    .where(conversations_table.c.conversation_id == bindparam("conversation"))
+    .values(version=conversations_table.c.version + bindparam("more"))
 )
 
 
@@ -84,8 +101,8 @@ class Conversations:
         """
         if not conversation_id:
             return None
-        with self.engine.connect() as connection:
-            row = find_conversation(connection, conversation_id, owner)
+        with reading(self.engine) as direct:
+            row = find_conversation(direct, conversation_id, owner)
             if row is None or row.space != self.catalogue.space:
                 return None
             if row.used_ms < (self.clock() - self.idle_s) * 1000:
@@ -94,7 +111,7 @@ class Conversations:
                 held = self._cache.get(conversation_id)
             if held is not None and held.version == row.version:
                 return held
-            stored = connection.execute(_IN_CONTEXT, {"conversation": conversation_id}).all()
+            stored = direct.all(_IN_CONTEXT, {"conversation": conversation_id})
         turns = tuple(
             read_turn(one.turn_id, one.state, self.catalogue) for one in stored if one.state
         )
@@ -106,7 +123,7 @@ class Conversations:
 
     def put(
         self,
-        connection: Connection,
+        direct: Direct,
         conversation: Conversation,
         context: Sequence[Turn],
         turn: Turn | None,
@@ -115,7 +132,7 @@ class Conversations:
         """Store a turn that has ended, well or not, as part of a transaction.
 
         Args:
-            connection: In a transaction; after it, `keep` what this returns.
+            direct: The transaction; after it, `keep` what this returns.
             conversation: As `get` or `new` gave it.
             context: Earlier turns that the router still sees.
             turn: What it saw of this one; None for a turn that was broken off, which later turns
@@ -129,16 +146,13 @@ class Conversations:
         now_ms = int(self.clock() * 1000)
         turns = tuple(context) + ((turn,) if turn else ())
         held = replace(conversation, turns=turns, version=conversation.version + 1)
-        if not self._touch(connection, held, now_ms):
+        if not self._touch(direct, held, now_ms):
             return None
-        kept = [earlier.turn_id for earlier in context if earlier.turn_id]
-        if turn is not None and len(kept) < len(conversation.turns):
-            connection.execute(
-                update(turns_table)
-                .where(turns_table.c.conversation_id == conversation.conversation_id)
-                .where(turns_table.c.in_context, turns_table.c.turn_id.not_in(kept))
-                .values(in_context=False)
-            )
+        kept = {earlier.turn_id for earlier in context}
+        left = [earlier.turn_id for earlier in conversation.turns if earlier.turn_id not in kept]
+        if turn is not None and left:
+            rows = [{"turn": turn_id, "now_in": False} for turn_id in left]
+            direct.run_many(_LEAVE_CONTEXT, rows)
         row = {
             "turn_id": record["id"],
             "conversation_id": conversation.conversation_id,
@@ -149,7 +163,7 @@ class Conversations:
             "record": to_json(record).decode(),
             "state": None if turn is None else write_turn(turn),
         }
-        connection.execute(_WRITE_TURN, row)
+        direct.run(_WRITE_TURN, row)
         return held
 
     def keep(self, held: Conversation) -> Conversation:
@@ -163,28 +177,23 @@ class Conversations:
 
     def delete(self, conversation_id: str, owner: Owner) -> bool:
         """Delete a conversation of this owner's with its turns; False where there is none."""
-        with self.engine.begin() as connection:
-            found = find_conversation(connection, conversation_id, owner) is not None
+        with writing(self.engine) as direct:
+            found = find_conversation(direct, conversation_id, owner) is not None
             if found:
-                for table in (conversations_table, guests_table, turns_table):
-                    own = table.c.conversation_id == conversation_id
-                    connection.execute(delete(table).where(own))
+                for statement in _DELETE:
+                    direct.run(statement, {"conversation": conversation_id})
         with self._lock:
             self._cache.pop(conversation_id, None)
         return found
 
     def delete_turn(self, turn_id: str, owner: Owner) -> bool:
         """Delete one turn of this owner's; later turns no longer see it."""
-        with self.engine.begin() as connection:
-            row = find_turn(connection, turn_id, owner)
+        with writing(self.engine) as direct:
+            row = find_turn(direct, turn_id, owner)
             if row is None:
                 return False
-            connection.execute(delete(turns_table).where(turns_table.c.turn_id == turn_id))
-            connection.execute(
-                update(conversations_table)
-                .where(conversations_table.c.conversation_id == row.conversation_id)
-                .values(version=conversations_table.c.version + 1)
-            )
+            direct.run(_DELETE_TURN, {"turn": turn_id})
+            direct.run(_NEXT_VERSION, {"conversation": row.conversation_id, "more": 1})
         return True
 
     def forget(self, user_id: str) -> dict[str, int]:
@@ -215,7 +224,7 @@ class Conversations:
             connection.execute(delete(conversations_table).where(old))
         return gone
 
-    def _touch(self, connection: Connection, held: Conversation, now_ms: int) -> bool:
+    def _touch(self, direct: Direct, held: Conversation, now_ms: int) -> bool:
         """Store the conversation's row; False where it was there and was deleted."""
         own = {"conversation_id": held.conversation_id}
         values = {"space": self.catalogue.space, "used_ms": now_ms, "version": held.version}
@@ -225,11 +234,11 @@ class Conversations:
             "now_ms": now_ms,
             "new": held.version,
         }
-        changed = connection.execute(_TOUCH, touched).rowcount
+        changed = direct.run(_TOUCH, touched)
         if not changed and held.version > 1:
             return False
         if not changed:
-            connection.execute(_BEGIN, {**own, "user_id": held.owner.user_id, **values})
+            direct.run(_BEGIN, {**own, "user_id": held.owner.user_id, **values})
             if held.owner.user_id is None:
-                connection.execute(insert(guests_table), {**own, "caller": held.owner.guest_of})
+                direct.run(_BEGIN_AS_GUEST, {**own, "caller": held.owner.guest_of})
         return True

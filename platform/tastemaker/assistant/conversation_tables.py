@@ -6,10 +6,8 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Index,
     Integer,
-    Row,
     String,
     Table,
     Text,
@@ -19,6 +17,7 @@ from sqlalchemy import (
 
 from tastemaker.assistant.identity import Owner
 from tastemaker.core.database import metadata
+from tastemaker.core.statements import Direct, Statement
 
 conversations_table = Table(
     "conversations",
@@ -60,26 +59,23 @@ _TURN = select(turns_table, _GUEST_OF).outerjoin(
     guests_table, guests_table.c.conversation_id == turns_table.c.conversation_id
 )
 
-_THE_CONVERSATION = _CONVERSATION.where(
-    conversations_table.c.conversation_id == bindparam("conversation")
+_THE_CONVERSATION = Statement(
+    _CONVERSATION.where(conversations_table.c.conversation_id == bindparam("conversation"))
 )
-_THE_TURN = _TURN.where(turns_table.c.turn_id == bindparam("turn"))
+_THE_TURN = Statement(_TURN.where(turns_table.c.turn_id == bindparam("turn")))
 
 
-def find_conversation(
-    connection: Connection, conversation_id: str, owner: Owner
-) -> Row[Any] | None:
+def find_conversation(direct: Direct, conversation_id: str, owner: Owner) -> Any:
     """The row of a conversation; None where this owner has no such."""
-    found = connection.execute(_THE_CONVERSATION, {"conversation": conversation_id})
-    return _owned(found.one_or_none(), owner)
+    return _owned(direct.one(_THE_CONVERSATION, {"conversation": conversation_id}), owner)
 
 
-def find_turn(connection: Connection, turn_id: str, owner: Owner) -> Row[Any] | None:
+def find_turn(direct: Direct, turn_id: str, owner: Owner) -> Any:
     """The row of a turn; None where this owner has no such."""
-    return _owned(connection.execute(_THE_TURN, {"turn": turn_id}).one_or_none(), owner)
+    return _owned(direct.one(_THE_TURN, {"turn": turn_id}), owner)
 
 
-def _owned(row: Row[Any] | None, owner: Owner) -> Row[Any] | None:
+def _owned(row: Any, owner: Owner) -> Any:
     if row is None or Owner(row.user_id, row.guest_of or "") != owner:
         return None
     return row

@@ -14,6 +14,7 @@ from tastemaker.assistant.conversation_store import Conversation, Conversations
 from tastemaker.assistant.ledger import Entry, Ledger
 from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.reply import Reply
+from tastemaker.core.statements import reading, writing
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
 from tastemaker.features.client import FeatureClient
@@ -89,23 +90,23 @@ class Keeper:
         """
         engine, user = self.conversations.engine, left.conversation.owner.user_id
         held, ids = None, list[int]()
-        with engine.begin() as connection:
-            self.ledger.add(connection, left.entries)
-            spent = self.limits.charge(connection, left.caller, left.record.cents)
-            gone = event_log.forgotten_since(connection, user, left.began_ms)
+        with writing(engine) as direct:
+            self.ledger.add(direct, left.entries)
+            spent = self.limits.charge(direct, left.caller, left.record.cents)
+            gone = event_log.forgotten_since(direct, user, left.began_ms)
             if not gone:
                 held = self.conversations.put(
-                    connection, left.conversation, left.context, left.turn, left.record.record()
+                    direct, left.conversation, left.context, left.turn, left.record.record()
                 )
             if held is not None and (events := left.events()):
-                ids = event_log.add(connection, events, remembered=True)
+                ids = event_log.add(direct, events, remembered=True)
         self.limits.keep(spent)
         if held is not None:
             self.conversations.keep(held)
         # SQLite has one writer, which this was: who forgets later finds what it stored.
         if user is not None and not gone and engine.dialect.name != "sqlite":
-            with engine.connect() as connection:  # whoever comes later deletes, they or we
-                gone = event_log.forgotten_since(connection, user, left.began_ms)
+            with reading(engine) as direct:  # whoever comes later deletes, they or we
+                gone = event_log.forgotten_since(direct, user, left.began_ms)
         if user is not None and gone:
             self._forget(left, user)
         if left.liked and ids:

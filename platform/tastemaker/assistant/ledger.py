@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Engine,
     Float,
     Integer,
@@ -23,6 +22,7 @@ from sqlalchemy import (
 from tastemaker.assistant.prices import FREE, Prices
 from tastemaker.core.database import metadata
 from tastemaker.core.errors import ConfigError
+from tastemaker.core.statements import Direct, Statement, writing
 
 Kind = Literal["router", "tool", "embedding"]
 DAY_MS = 24 * 3600 * 1000
@@ -48,7 +48,6 @@ ledger = Table(
     Column("cents", Float, nullable=False),
     Column("price", String(64), nullable=False),  # id in the price list
 )
-_WRITE = insert(ledger)
 _GROUPS = ("kind", "name", "member", "outcome", "caller", "user_id", "conversation_id", "price")
 _SUMS = ("prompt_tokens", "completion_tokens", "cached_tokens", "ms", "compute_s", "cents")
 
@@ -73,6 +72,9 @@ class Entry:
     ms: float = 0.0
     compute_s: float = 0.0
     cents: float = 0.0
+
+
+_WRITE = Statement(insert(ledger).inline(), [field.name for field in fields(Entry)])
 
 
 @dataclass(frozen=True)
@@ -182,13 +184,13 @@ class Ledger:
 
     def record_turn(self, entries: Sequence[Entry]) -> None:
         """Store a turn's lines, all or none."""
-        with self.engine.begin() as connection:
-            self.add(connection, entries)
+        with writing(self.engine) as direct:
+            self.add(direct, entries)
 
-    def add(self, connection: Connection, entries: Sequence[Entry]) -> None:
+    def add(self, direct: Direct, entries: Sequence[Entry]) -> None:
         """Store lines as part of a transaction."""
         if entries:
-            connection.execute(_WRITE, [vars(entry) for entry in entries])
+            direct.run_many(_WRITE, [vars(entry) for entry in entries])
 
     def summary(self, since_ms: int = 0, *, by: str = "member") -> list[dict[str, Any]]:
         """Sums of entries, the dearest group first.

@@ -11,23 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Float,
-    String,
-    Table,
-    bindparam,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Engine, Float, String, Table, bindparam, select, text
 
 from tastemaker.assistant.errors import TooMany
 from tastemaker.assistant.identity import Caller
 from tastemaker.core.database import metadata
+from tastemaker.core.statements import Direct, Statement, reading
 
 COPY_S = 10.0  # what other processes spent is seen after so long
 _MINUTE_S = 60.0
@@ -42,12 +31,13 @@ spend_table = Table(
     Column("cents", Float, nullable=False),
 )
 _HERE = (spend_table.c.caller == bindparam("name"), spend_table.c.day == bindparam("today"))
-_SPENT = select(spend_table.c.cents).where(*_HERE)
-_RAISE = (
-    update(spend_table)
-    .where(*_HERE)
-    .values(cents=spend_table.c.cents + bindparam("more"))
-    .returning(spend_table.c.cents)
+_SPENT = Statement(select(spend_table.c.cents).where(*_HERE))
+_RAISE = Statement(  # the day's first charge inserts the row, perhaps beside another process
+    text(
+        "INSERT INTO spend (caller, day, cents) VALUES (:name, :today, :more) "
+        "ON CONFLICT (caller, day) DO UPDATE SET cents = spend.cents + excluded.cents "
+        "RETURNING cents"
+    ).columns(cents=Float)
 )
 
 
@@ -136,16 +126,17 @@ class Limits:
         now_s, day = self._now()
         held = self._spent.get(caller.name)
         if held is None or held.day != day or now_s - held.at_s >= COPY_S:
-            with self.engine.connect() as connection:
-                cents = _read(connection, caller.name, day)
+            with reading(self.engine) as direct:
+                found = direct.one(_SPENT, {"name": caller.name, "today": day})
+            cents = 0.0 if found is None else float(found.cents)
             held = self.keep(Spent(caller.name, day, cents, now_s))
         return caller.cents_per_day - held.cents
 
-    def charge(self, connection: Connection, name: str, cents: float) -> Spent:
+    def charge(self, direct: Direct, name: str, cents: float) -> Spent:
         """Add to what a caller spent today, as part of a transaction.
 
         Args:
-            connection: In a transaction; after it, `keep` what this returns.
+            direct: The transaction; after it, `keep` what this returns.
             name: Of the caller.
             cents: How much, >= 0.
 
@@ -155,17 +146,8 @@ class Limits:
         if not 0 <= cents < math.inf:
             raise ValueError(f"cents={cents}: must be >= 0 and finite")
         now_s, day = self._now()
-        raised = {"name": name, "today": day, "more": cents}
-        spent = connection.execute(_RAISE, raised).scalar_one_or_none()
-        if spent is None:
-            try:
-                with connection.begin_nested():
-                    row = insert(spend_table).values(caller=name, day=day, cents=cents)
-                    connection.execute(row)
-                    spent = cents
-            except IntegrityError:  # another process inserted the day's row first
-                spent = connection.execute(_RAISE, raised).scalar_one()
-        return Spent(name, day, float(spent), now_s)
+        raised = direct.one(_RAISE, {"name": name, "today": day, "more": cents})
+        return Spent(name, day, float(raised.cents), now_s)
 
     def keep(self, spent: Spent) -> Spent:
         """Remember what the database held; what is spent only grows, so the larger is newer."""
@@ -189,8 +171,3 @@ class Limits:
         for name in idle:
             self._buckets.pop(name, None)
             self._spent.pop(name, None)
-
-
-def _read(connection: Connection, name: str, day: str) -> float:
-    found = connection.execute(_SPENT, {"name": name, "today": day}).scalar_one_or_none()
-    return 0.0 if found is None else float(found)

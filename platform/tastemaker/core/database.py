@@ -8,8 +8,10 @@ declares its tables on `metadata`; opening the database creates tables and index
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -23,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _BUSY_MS = 10_000  # that another process is waited for
 _WRITING = "tastemaker_writing"
+_writers: WeakKeyDictionary[Engine, threading.RLock] = WeakKeyDictionary()  # of SQLite files
 
 
 def open_database(url: str) -> Engine:
@@ -75,13 +78,21 @@ def checkpoint(engine: Engine) -> None:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
+def writer_lock(engine: Engine) -> AbstractContextManager[object]:
+    """What a thread of this process holds while it writes; nothing but for SQLite.
+
+    A transaction of SQLAlchemy's takes it by itself (`_one_writer`).
+    """
+    return _writers.get(engine) or nullcontext()
+
+
 def _one_writer(engine: Engine) -> None:
     """Let the threads of this process write to SQLite one after another.
 
     SQLite has one writer anyway; threads that find it busy sleep and look again, up to 100 ms
     apart. A lock from a transaction's first change to its end wakes the next one at once.
     """
-    writing = threading.RLock()
+    writing = _writers[engine] = threading.RLock()
 
     def begin(connection: Connection, _: object, statement: str, *__: object) -> None:
         if statement[:6].upper() in ("INSERT", "UPDATE", "DELETE"):

@@ -8,6 +8,7 @@ tombstone: no job that reads an older dataset version may bring that user's past
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from tastemaker.core.database import metadata
 from tastemaker.core.errors import DataError
+from tastemaker.core.statements import Direct, Statement, writing
 from tastemaker.data.records import ACTIONS
 
 _BATCH = 500  # values of one IN (...)
@@ -59,11 +61,11 @@ forgotten_users = Table(
     Column("cleared", Boolean, nullable=False, default=False),  # out of the feature store, too
     Column("sessions", Text, nullable=False, default=""),  # to clear: one id a line
 )
-# Made once: a turn runs them, and to make a statement takes longer than SQLite takes to run it.
-_WRITE = insert(live_events)
-_WRITE_NUMBERED = _WRITE.returning(live_events.c.event_id, sort_by_parameter_order=True)
+_COLUMNS = [column.name for column in live_events.columns if column.name != "event_id"]
+_WRITE = Statement(insert(live_events).inline(), _COLUMNS)
+_WRITE_NUMBERED = Statement(insert(live_events).returning(live_events.c.event_id), _COLUMNS)
 _TOMBSTONES = select(forgotten_users.c.user_id, forgotten_users.c.forgotten_ms)
-_TOMBSTONE = _TOMBSTONES.where(forgotten_users.c.user_id == bindparam("user"))
+_TOMBSTONE = Statement(_TOMBSTONES.where(forgotten_users.c.user_id == bindparam("user")))
 
 
 @dataclass(frozen=True)
@@ -91,20 +93,18 @@ class LiveEvent:
 
 def append(engine: Engine, events: Sequence[LiveEvent]) -> list[int]:
     """Write events; they are durable when this returns, and pending; see `add`."""
-    with engine.begin() as connection:
-        return add(connection, events)
+    with writing(engine) as direct:
+        return add(direct, events)
 
 
-def add(
-    connection: Connection, events: Sequence[LiveEvent], *, remembered: bool = False
-) -> list[int]:
+def add(direct: Direct, events: Sequence[LiveEvent], *, remembered: bool = False) -> list[int]:
     """Write events as part of a transaction.
 
     An event from before its user was forgotten is dropped: it was deleted already. Impressions are
     not pending: no feature reads them.
 
     Args:
-        connection: In a transaction.
+        direct: The transaction.
         events: What happened.
         remembered: No user of these was forgotten since: the transaction has looked.
 
@@ -117,13 +117,13 @@ def add(
     for event in events:
         _check(event)
     users = set() if remembered else {event.user_id for event in events if event.user_id}
-    gone = _forgotten_at(connection, users)
+    gone = {row.user_id: row.forgotten_ms for user in users if (row := _tombstone(direct, user))}
     rows = [_row(event) for event in events if event.time_ms > gone.get(event.user_id or "", -1)]
     shown = [row for row in rows if row["pushed"]]
     pending = [row for row in rows if not row["pushed"]]
     if shown:
-        connection.execute(_WRITE, shown)
-    return list(connection.execute(_WRITE_NUMBERED, pending).scalars()) if pending else []
+        direct.run_many(_WRITE, shown)
+    return [int(direct.one(_WRITE_NUMBERED, row).event_id) for row in pending]
 
 
 def pending(engine: Engine, limit: int = 1000) -> list[LiveEvent]:
@@ -243,14 +243,14 @@ def forgotten_at(engine: Engine, users: Collection[str] | None = None) -> dict[s
         return _forgotten_at(connection, users)
 
 
-def forgotten_since(connection: Connection, user_id: str | None, since_ms: int) -> bool:
+def forgotten_since(direct: Direct, user_id: str | None, since_ms: int) -> bool:
     """Whether a user was forgotten at or after a time; never for nobody.
 
     What was begun before then ends without leaving anything of that user.
     """
     if user_id is None:
         return False
-    found = connection.execute(_TOMBSTONE, {"user": user_id}).one_or_none()
+    found = _tombstone(direct, user_id)
     return found is not None and found.forgotten_ms >= since_ms
 
 
@@ -287,14 +287,14 @@ def _row(event: LiveEvent) -> dict[str, object]:
     return row
 
 
+def _tombstone(direct: Direct, user_id: str) -> Any:
+    return direct.one(_TOMBSTONE, {"user": user_id})
+
+
 def _forgotten_at(connection: Connection, users: Collection[str] | None) -> dict[str, int]:
     if users is None:
         return {row.user_id: row.forgotten_ms for row in connection.execute(_TOMBSTONES)}
     found: dict[str, int] = {}
-    if len(users) == 1:
-        (user,) = users
-        row = connection.execute(_TOMBSTONE, {"user": user}).one_or_none()
-        return {} if row is None else {user: row.forgotten_ms}
     for part in _parts(sorted(users)):
         chosen = _TOMBSTONES.where(forgotten_users.c.user_id.in_(part))
         found |= {row.user_id: row.forgotten_ms for row in connection.execute(chosen)}

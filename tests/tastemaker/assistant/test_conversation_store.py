@@ -12,6 +12,7 @@ from tastemaker.assistant.conversation_records import Records
 from tastemaker.assistant.conversation_store import Conversations
 from tastemaker.assistant.identity import Owner
 from tastemaker.core.database import open_database
+from tastemaker.core.statements import writing
 
 ADA, BOB, GUEST = Owner("ada"), Owner("bob"), Owner(None, "web")
 
@@ -42,8 +43,8 @@ def ask(catalogue: Catalogue, question: str, turn_id: str) -> Turn:
 
 def put(store: Conversations, *turn: Any) -> bool:
     """Store a turn in a transaction of its own."""
-    with store.engine.begin() as connection:
-        held = store.put(connection, *turn)
+    with writing(store.engine) as direct:
+        held = store.put(direct, *turn)
     return held is not None and bool(store.keep(held))
 
 

@@ -11,6 +11,7 @@ from tastemaker.assistant.errors import TooMany
 from tastemaker.assistant.identity import OPEN, Caller
 from tastemaker.assistant.limits import COPY_S, Limits
 from tastemaker.core.database import open_database
+from tastemaker.core.statements import writing
 
 ADA = Caller("ada-key", "ada", frozenset({"user"}), requests_per_minute=6, cents_per_day=10.0)
 NOON_S = 1_795_521_600.0  # 2026-11-24 12:00 UTC
@@ -35,8 +36,8 @@ def clock() -> Clock:
 
 
 def charge(limits: Limits, caller: Caller, cents: float) -> None:
-    with limits.engine.begin() as connection:
-        spent = limits.charge(connection, caller.name, cents)
+    with writing(limits.engine) as direct:
+        spent = limits.charge(direct, caller.name, cents)
     limits.keep(spent)
 
 
