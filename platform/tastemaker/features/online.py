@@ -57,18 +57,48 @@ class OnlineFeatures:
         self.provider.update_infra(self.config.project, [], views, [], entities, partial=False)
 
     def read_turn(self, user_id: str | None, session_id: str, now_ms: int) -> dict[str, Any]:
-        """Everything that a turn needs, by feature name; one read.
+        """Everything that a turn needs, by feature name, from SQLite: one statement for all views.
 
         Returns:
             The features, and under `tables` what `tables()` gives: a store that lost its data
             shows in every read of it.
         """
-        found: dict[str, Any] = {}
-        for view, key in self._keys(user_id, session_id).items():
-            table, names = self.views[view], self.turn[view]
-            ((_, values),) = self.provider.online_read(self.config, table, [key], list(names))
-            found |= {name: _plain((values or {}).get(name)) for name in names}
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        keys = self._keys(user_id, session_id).values()
+        connection = self.provider.online_store._get_conn(self.config)
+        rows = connection.execute(self._sqlite_read, [self._binary(key) for key in keys])
+        found: dict[str, Any] = dict.fromkeys(self._wanted)
+        for name, value in rows:
+            if name in found:
+                found[name] = _plain(Value.FromString(value))
         return _turn(found, now_ms)
+
+    @cached_property
+    def _wanted(self) -> list[str]:
+        """Every stored feature that a turn reads; no two views have one of the same name."""
+        return [name for names in self.turn.values() for name in names]
+
+    @cached_property
+    def _sqlite_read(self) -> str:
+        """The rows of one key of each view that a turn reads, in one statement."""
+        tables = [self._sqlite_table(view) for view in self.turn]
+        return " UNION ALL ".join(
+            f"SELECT feature_name, value FROM {table} WHERE entity_key = ?" for table in tables
+        )
+
+    def _sqlite_table(self, view: str) -> str:
+        from feast.infra.online_stores.sqlite import _quote_id, _table_id
+
+        versions = self.config.registry.enable_online_feature_view_versioning
+        return _quote_id(_table_id(self.config.project, self.views[view], versions))
+
+    def _binary(self, key: Any) -> bytes:
+        """A key as SQLite holds it."""
+        from feast.infra.key_encoding_utils import serialize_entity_key
+
+        version = self.config.entity_key_serialization_version
+        return bytes(serialize_entity_key(key, entity_key_serialization_version=version))
 
     async def read_turn_async(
         self, user_id: str | None, session_id: str, now_ms: int
@@ -115,8 +145,10 @@ class OnlineFeatures:
 
         Not within an event loop.
         """
-        self.read_turn(None, "first", 0)
-        if self.config.online_store.type == "redis":
+        if self.config.online_store.type == "sqlite":
+            self.read_turn(None, "first", 0)
+        else:
+            self.tables()  # the client without a loop, which the outbox takes
             asyncio.run(self._first_read())
 
     async def _first_read(self) -> None:
@@ -182,13 +214,10 @@ class OnlineFeatures:
         version = self.config.entity_key_serialization_version
         online = self.provider.online_store
         if self.config.online_store.type == "sqlite":
-            from feast.infra.key_encoding_utils import serialize_entity_key
-            from feast.infra.online_stores.sqlite import _quote_id, _table_id
-
-            binary = serialize_entity_key(entity, entity_key_serialization_version=version)
+            binary = self._binary(entity)
             with online._get_conn(self.config) as connection:
                 for view in views:
-                    table = _quote_id(_table_id(self.config.project, view))
+                    table = self._sqlite_table(view.name)
                     connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (binary,))
         else:
             from feast.infra.online_stores.redis import _redis_key
