@@ -210,7 +210,10 @@ class _Run:
         answers = [call for call in calls if call.name == "answer"]
         over = finding[self.config.max_parallel :]
         finding = finding[: self.config.max_parallel]
-        outcomes = await asyncio.gather(*(self._execute(call) for call in finding))
+        if len(finding) == 1:  # as nearly always: no task for it
+            outcomes = [await self._execute(finding[0])]
+        else:
+            outcomes = await asyncio.gather(*(self._execute(call) for call in finding))
         steps: list[Step] = []
         for call, (result, ms, asked) in zip(finding, outcomes, strict=True):
             fields = decision.fields(first=not steps)

@@ -108,21 +108,25 @@ async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         ClientGone: It left.
     """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_left(request))
+    here, ended = asyncio.current_task(), False
+    assert here is not None
+
+    async def stop_when_gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        if not ended:
+            here.cancel()
+
+    watch = asyncio.ensure_future(stop_when_gone())
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientGone
+        return await work
+    except asyncio.CancelledError:
+        if watch.done() and not watch.cancelled() and here.uncancel() == 0:
+            raise ClientGone from None
+        raise
     finally:
-        for one in (task, gone):
-            one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        ended = True
+        watch.cancel()
 
 
 async def stream(
