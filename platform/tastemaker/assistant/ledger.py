@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -174,9 +174,8 @@ class Ledger:
                 turn_id=turn_id,
                 kind="router",
                 name=name,
-                price=a.price,
                 time_ms=now_ms,
-                **{key: value for key, value in asdict(a).items() if key != "price"},
+                **vars(a),
                 **who,
             )
             for a in attempts

@@ -40,8 +40,8 @@ def user_row(
     times: list[int], actions: list[str], categories: list[str], styles: list[str], now_ms: int
 ) -> dict[str, Any]:
     """The signals of one user."""
-    of_category = signals.shares(categories, times, actions)
-    of_style = signals.shares(styles, times, actions)
+    weights = signals.weights(times, actions)
+    of_category, of_style = (signals.shares(values, weights) for values in (categories, styles))
     return {
         **signals.counts(times, actions, now_ms),
         "category_names": list(of_category),

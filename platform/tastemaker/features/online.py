@@ -65,9 +65,11 @@ class OnlineFeatures:
         """
         from feast.protos.feast.types.Value_pb2 import Value
 
-        keys = self._keys(user_id, session_id).values()
+        keys = self._keys(user_id, session_id)
+        own = {self.join_keys[view]: key for view, key in keys.items()}
+        binary = {name: self._binary(key) for name, key in own.items()}  # two views share a key
         connection = self.provider.online_store._get_conn(self.config)
-        rows = connection.execute(self._sqlite_read, [self._binary(key) for key in keys])
+        rows = connection.execute(self._sqlite_read, [binary[self.join_keys[v]] for v in keys])
         found: dict[str, Any] = dict.fromkeys(self._wanted)
         for name, value in rows:
             if name in found:
@@ -236,18 +238,19 @@ class OnlineFeatures:
 
     def _keys(self, user_id: str | None, session_id: str) -> dict[str, Any]:
         """By view that a turn reads, the key of its row."""
-        values = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
-        return {
-            view: self._key(self.views[view], values[self.join_keys[view]]) for view in self.turn
-        }
+        own = {"user_id": user_id or "", "session_id": session_id, "state_id": STATE}
+        keys = {name: _entity_key(name, value) for name, value in own.items()}
+        return {view: keys[self.join_keys[view]] for view in self.turn}
 
     def _key(self, view: Any, key: str) -> Any:
-        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-        from feast.protos.feast.types.Value_pb2 import Value
+        return _entity_key(self.join_keys[view.name], key)
 
-        return EntityKey(
-            join_keys=[self.join_keys[view.name]], entity_values=[Value(string_val=key)]
-        )
+
+def _entity_key(join_key: str, value: str) -> Any:
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    return EntityKey(join_keys=[join_key], entity_values=[Value(string_val=value)])
 
 
 def _turn(stored: dict[str, Any], now_ms: int) -> dict[str, Any]:

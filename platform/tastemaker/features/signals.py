@@ -119,25 +119,37 @@ def counts(times: Sequence[int], actions: Sequence[str], now_ms: int) -> dict[st
     return found
 
 
-def shares(values: Sequence[str], times: Sequence[int], actions: Sequence[str]) -> dict[str, float]:
+def weights(times: Sequence[int], actions: Sequence[str]) -> list[float]:
+    """How much each event says of what its user likes.
+
+    By its action (a hide speaks against), halved every two weeks of distance from the newest one.
+
+    Args:
+        times: Milliseconds, of each event.
+        actions: Of each event.
+    """
+    newest = max(times, default=0)
+    return [
+        WEIGHTS.get(action, 0.0) * 0.5 ** ((newest - time_ms) / _HALF_LIFE_MS)
+        for time_ms, action in zip(times, actions, strict=True)
+    ]
+
+
+def shares(values: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
     """Share of each value in what the user liked, largest first.
 
-    An event weighs by its action (a hide speaks against) and halves every two weeks of distance
-    from the newest event; what comes out negative counts as nothing.
+    What comes out negative counts as nothing.
 
     Args:
         values: A category or style of each event; "" is left out.
-        times: Milliseconds, of each event.
-        actions: Of each event.
+        weights: Of each event.
 
     Returns:
         Shares that add up to 1; empty where nothing is liked.
     """
     total: dict[str, float] = {}
-    newest = max(times, default=0)
-    for value, time_ms, action in zip(values, times, actions, strict=True):
+    for value, weight in zip(values, weights, strict=True):
         if value:
-            weight = WEIGHTS.get(action, 0.0) * 0.5 ** ((newest - time_ms) / _HALF_LIFE_MS)
             total[value] = total.get(value, 0.0) + weight
     liked = {value: weight for value, weight in total.items() if weight > 0}
     whole = sum(liked.values())

@@ -39,14 +39,16 @@ def test_counts_by_window_match_a_count_by_hand() -> None:
 
 def test_shares_decay_with_time_and_a_hide_speaks_against() -> None:
     two_weeks = 14 * DAY_MS
-    found = signals.shares(["lamp", "rug"], [0, two_weeks], ["save", "save"])
+    found = shares(["lamp", "rug"], [0, two_weeks], ["save", "save"])
     assert found == {"rug": pytest.approx(2 / 3), "lamp": pytest.approx(1 / 3)}
-    hidden = signals.shares(
-        ["lamp", "rug", "rug", ""], [5, 5, 5, 5], ["save", "click", "hide", "save"]
-    )
+    hidden = shares(["lamp", "rug", "rug", ""], [5, 5, 5, 5], ["save", "click", "hide", "save"])
     assert hidden == {"lamp": 1.0}
-    assert signals.shares(["rug"], [1], ["hide"]) == signals.shares([], [], []) == {}
-    assert list(signals.shares(["b", "a"], [1, 1], ["save", "save"])) == ["a", "b"]
+    assert shares(["rug"], [1], ["hide"]) == shares([], [], []) == {}
+    assert list(shares(["b", "a"], [1, 1], ["save", "save"])) == ["a", "b"]
+
+
+def shares(values: list[str], times: list[int], actions: list[str]) -> dict[str, float]:
+    return signals.shares(values, signals.weights(times, actions))
 
 
 def test_intent_is_the_latest_liked_category() -> None:
