@@ -1,7 +1,7 @@
 """Statements of the hot path: compiled once, then given to the database's driver itself.
 
 SQLAlchemy's own execution takes several times as long as SQLite takes to run a small statement, and
-a turn of the assistant runs nine. Tables and statements stay SQLAlchemy's, so that one text serves
+a turn of the assistant runs seven. Tables and statements stay SQLAlchemy's, so that one text serves
 every database; only what happens at each execution is left out: no result or parameter is
 converted. Pool, transaction and errors are the engine's.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Engine, Float, Integer, String
+from sqlalchemy import Boolean, Engine, Enum, Float, Integer, String
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import NullType, TypeEngine
@@ -77,7 +77,7 @@ def _columns(statement: ClauseElement) -> dict[str, Any]:
 
 
 def _check(name: str, kind: TypeEngine[Any]) -> None:
-    if not isinstance(kind, _AS_THEY_ARE):
+    if not isinstance(kind, _AS_THEY_ARE) or isinstance(kind, Enum):
         raise ValueError(f"{name}: a {kind!r} has to be converted; run it by SQLAlchemy")
 
 

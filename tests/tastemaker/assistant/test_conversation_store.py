@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,6 @@ from tastemaker.assistant.conversation import ItemList, Turn
 from tastemaker.assistant.conversation_records import Records
 from tastemaker.assistant.conversation_store import Conversations
 from tastemaker.assistant.identity import Owner
-from tastemaker.core.database import open_database
 from tastemaker.core.statements import writing
 
 ADA, BOB, GUEST = Owner("ada"), Owner("bob"), Owner(None, "web")
@@ -25,10 +22,8 @@ class Clock:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/a.db")
-    yield engine
-    engine.dispose()
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 def ask(catalogue: Catalogue, question: str, turn_id: str) -> Turn:

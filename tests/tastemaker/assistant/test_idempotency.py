@@ -1,19 +1,14 @@
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from tastemaker.assistant.idempotency import Conflict, Idempotency
-from tastemaker.core.database import open_database
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/a.db")
-    yield engine
-    engine.dispose()
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 def test_a_finished_request_is_found_again_after_a_restart(engine: Engine) -> None:

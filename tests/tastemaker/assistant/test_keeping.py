@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tastemaker.assistant.ledger import Entry, Ledger
 from tastemaker.assistant.limits import Limits
 from tastemaker.assistant.prices import Prices
 from tastemaker.assistant.reply import Reply
-from tastemaker.core.database import open_database
 from tastemaker.data import event_log
 
 ADA = Owner("ada")
@@ -36,8 +34,8 @@ PAYER = Caller("ada-key", "ada", frozenset({"user"}), 60, cents_per_day=1.0)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path}/a.db")
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 @pytest.fixture

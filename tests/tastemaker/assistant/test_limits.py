@@ -2,7 +2,6 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -10,7 +9,6 @@ from sqlalchemy import Engine
 from tastemaker.assistant.errors import TooMany
 from tastemaker.assistant.identity import OPEN, Caller
 from tastemaker.assistant.limits import COPY_S, Limits
-from tastemaker.core.database import open_database
 from tastemaker.core.statements import writing
 
 ADA = Caller("ada-key", "ada", frozenset({"user"}), requests_per_minute=6, cents_per_day=10.0)
@@ -26,8 +24,8 @@ class Clock:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path}/a.db")
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 @pytest.fixture

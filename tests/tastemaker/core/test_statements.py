@@ -1,7 +1,4 @@
-import shutil
-import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,36 +51,10 @@ UNSOLD = Statement(
 )
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Postgres of the test's own, on a socket."""
-    if shutil.which("pg_ctl") is None or shutil.which("runuser") is None:
-        pytest.skip("no Postgres on this machine")
-    folder = Path("/tmp") / tmp_path_factory.mktemp("postgres").name  # a socket's path is short
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    shutil.chown(folder, "postgres")
-    as_postgres = ["runuser", "-u", "postgres", "--"]
-    data = str(folder / "data")
-    subprocess.run([*as_postgres, "pg_ctl", "init", "-s", "-D", data], check=True)
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    start = ["pg_ctl", "start", "-w", "-s", "-D", data, "-o", options, "-l", str(folder / "log")]
-    subprocess.run([*as_postgres, *start], check=True)
-    yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
-    subprocess.run([*as_postgres, "pg_ctl", "stop", "-s", "-m", "immediate", "-D", data])
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        opened = open_database(f"sqlite:///{tmp_path}/a.db")
-    else:
-        opened = open_database(request.getfixturevalue("postgres"))
-        TABLES.drop_all(opened)
-    TABLES.create_all(opened)
-    yield opened
-    opened.dispose()
+@pytest.fixture
+def engine(each_database: Engine) -> Engine:
+    TABLES.create_all(each_database)
+    return each_database
 
 
 def lamp(name: str, price: float, *, sold: bool = False) -> dict[str, object]:

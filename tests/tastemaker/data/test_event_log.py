@@ -13,8 +13,8 @@ SAVE = LiveEvent("u1", "s1", "a", "save", "assistant", 1000)
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path}/a.db")
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 def test_an_event_is_pending_until_it_is_marked_and_survives_a_restart(tmp_path: Path) -> None:
