@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,9 @@ class Answering:
             raise
         finally:
             session.metrics.running.dec()
-            self._observe(status, trace)
+            seconds = time.monotonic() - self.start
+            session.tracing.soon(partial(self._observe, status, seconds))
+            trace.end(status, {"turn.steps": len(self.steps), "turn.id": self.turn_id})
 
     async def _question(self, trace: TurnTrace, max_cents: float) -> Question:
         session, asked = self.session, self.asked
@@ -209,8 +212,8 @@ class Answering:
             )
             self.stored(record)
 
-    def _observe(self, status: str, trace: TurnTrace) -> None:
-        metrics, seconds = self.session.metrics, time.monotonic() - self.start
+    def _observe(self, status: str, seconds: float) -> None:
+        metrics = self.session.metrics
         away_s = sum(step.ms + step.router_ms for step in self.steps) / 1000
         metrics.turns.labels(status).inc()
         metrics.turn_s.observe(seconds)
@@ -224,7 +227,6 @@ class Answering:
             if step.backend:
                 metrics.tokens.labels(step.backend, "prompt").inc(step.prompt_tokens)
                 metrics.tokens.labels(step.backend, "completion").inc(step.completion_tokens)
-        trace.end(status, {"turn.steps": len(self.steps), "turn.id": self.turn_id})
 
 
 def _tool_label(tool: str) -> str:

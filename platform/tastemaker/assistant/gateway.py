@@ -123,6 +123,7 @@ def _add_health(app: FastAPI, services: Services) -> None:
     @app.get("/metrics", tags=["operations"], response_class=Response)
     async def metrics() -> Response:
         """Counters for Prometheus."""
+        services.tracing.settle()
         text = generate_latest(services.metrics.registry) + generate_latest(REGISTRY)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -82,7 +82,7 @@ class Tracing:
         return TurnTrace(self, self.tracer.start_span("turn", parent, SpanKind.SERVER))
 
     def soon(self, make: Callable[[], None]) -> None:
-        """Make the spans of a turn when its reply is on its way: they take a millisecond."""
+        """Do what takes a millisecond (a turn's spans and counters) once its reply is on its way."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -90,16 +90,17 @@ class Tracing:
             return
         self._waiting.append(make)
         if len(self._waiting) == 1:
-            loop.call_later(_AFTER_S, self._settle)
+            loop.call_later(_AFTER_S, self.settle)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Do now what waits to be done soon: whoever reads the counters wants all of it."""
         waiting, self._waiting = self._waiting, []
         for make in waiting:
             make()
 
     def close(self) -> None:
         """Write what is left."""
-        self._settle()
+        self.settle()
         self.provider.shutdown()
         self.file.close()
 
