@@ -82,7 +82,7 @@ class Tracing:
         return TurnTrace(self, self.tracer.start_span("turn", parent, SpanKind.SERVER))
 
     def soon(self, make: Callable[[], None]) -> None:
-        """Do what takes a millisecond, a turn's spans and counters, when its reply is on its way."""
+        """Do what takes a millisecond, a turn's spans and counters, with its reply on its way."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
