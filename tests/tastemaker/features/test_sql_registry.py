@@ -1,5 +1,6 @@
 """Definitions in an SQL registry, and Feast's own server over them and a real Redis."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from tastemaker.features.config import FeatureConfig
 from tastemaker.features.online import OnlineFeatures
 from tests.tastemaker.features.conftest import RedisServer
 from tests.tastemaker.features.shop import NOW_MS, Shop, new_shop
+from tests.tastemaker.features.test_skew import read_all
 
 VARIABLE = "FEATURE_REGISTRY_URL"
 
@@ -97,8 +99,8 @@ def test_features_over_http(registered: Shop) -> None:
         names = answer["metadata"]["feature_names"]
         items = answer["results"][names.index("user_items")]["values"][0]
         store = OnlineFeatures(places.open_store(registered.home, registered.config))
-        expected = store.read_turn("u04", "none", 0)["user_items"]
-        assert items == expected
+        (row,) = asyncio.run(read_all(store, [("u04", "none", 0)]))
+        assert items == row["user_items"]
         assert items
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # its workers too
