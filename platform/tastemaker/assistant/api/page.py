@@ -76,8 +76,9 @@ class Guard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
-                message["headers"] += [pair for pair in _RAW if pair[0] not in there]
+                given = list(message.get("headers", ()))  # any iterable may stand there, or none
+                there = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(pair for pair in _RAW if pair[0] not in there)]
             await send(message)
 
         await self.app(scope, counted, with_headers)

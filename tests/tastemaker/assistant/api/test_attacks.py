@@ -11,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
 
+from tastemaker.assistant.api.page import Guard
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.tools.photo import open_photo
 from tastemaker.assistant.tools.situation import CallError
@@ -269,3 +271,19 @@ def test_neither_an_item_nor_an_upload_is_markup(gateway: Gateway, catalogue: Ca
     assert item.headers["x-content-type-options"] == "nosniff"
     polyglot = data_url(b"GIF89a<script>alert(1)</script>")
     assert "not a picture" in refused(gateway.ask(pictures(polyglot)))
+
+
+def test_an_answer_keeps_the_headers_that_it_has_and_gets_the_others() -> None:
+    async def own(scope: Any, receive: Any, send: Any) -> None:
+        headers = ((b"Referrer-Policy", b"origin"), (b"x-own", b"1"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    async def bare(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    for app, policy in ((own, "origin"), (bare, "no-referrer")):
+        reply = TestClient(Guard(app, max_body_bytes=10)).get("/")
+        assert reply.headers.get_list("referrer-policy") == [policy]
+        assert reply.headers["x-content-type-options"] == "nosniff"
