@@ -30,8 +30,11 @@ spend_table = Table(
     Column("day", String(10), primary_key=True),  # 2026-11-24, UTC
     Column("cents", Float, nullable=False),
 )
-_HERE = (spend_table.c.caller == bindparam("name"), spend_table.c.day == bindparam("today"))
-_SPENT = Statement(select(spend_table.c.cents).where(*_HERE))
+_SPENT = Statement(
+    select(spend_table.c.cents)
+    .where(spend_table.c.caller == bindparam("name"))
+    .where(spend_table.c.day == bindparam("today"))
+)
 _RAISE = Statement(  # the day's first charge inserts the row, perhaps beside another process
     text(
         "INSERT INTO spend (caller, day, cents) VALUES (:name, :today, :more) "

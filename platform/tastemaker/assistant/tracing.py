@@ -150,7 +150,7 @@ class Part:
     error: str = ""
 
     def below(self, span: ReadableSpan) -> ReadableSpan:
-        """It as a span that has ended: a recording one takes four times as long to make."""
+        """It as a span that has ended: nothing of it is recorded any more."""
         parent = span.get_span_context()
         assert parent is not None
         return ReadableSpan(
