@@ -59,9 +59,10 @@ _TURN = select(turns_table, _GUEST_OF).outerjoin(
     guests_table, guests_table.c.conversation_id == turns_table.c.conversation_id
 )
 
-_THE_CONVERSATION = Statement(
-    _CONVERSATION.where(conversations_table.c.conversation_id == bindparam("conversation"))
+THE_CONVERSATION = _CONVERSATION.where(
+    conversations_table.c.conversation_id == bindparam("conversation")
 )
+_THE_CONVERSATION = Statement(THE_CONVERSATION)
 _THE_TURN = Statement(_TURN.where(turns_table.c.turn_id == bindparam("turn")))
 
 
