@@ -1,9 +1,9 @@
 """Statements of the hot path: compiled once, then given to the database's driver itself.
 
 SQLAlchemy's own execution takes longer than SQLite takes to run a small statement, and a turn of
-the assistant runs seven (benchmarks/statements.py has the figures). Tables and statements stay SQLAlchemy's, so that one text serves
-every database; only what happens at each execution is left out: no result or parameter is
-converted. Pool, transaction and errors are the engine's.
+the assistant runs seven (benchmarks/statements.py has the figures). Tables and statements stay
+SQLAlchemy's, so that one text serves every database; only what happens at each execution is left
+out: no result or parameter is converted. Pool, transaction and errors are the engine's.
 """
 
 from collections import namedtuple
