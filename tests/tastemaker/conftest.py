@@ -7,51 +7,77 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from tastemaker.core.database import open_database
 
 
+class Postgres:
+    """A Postgres of the tests' own, on a socket in a folder.
+
+    Args:
+        pg_ctl: The command.
+        folder: Its own.
+    """
+
+    def __init__(self, pg_ctl: str, folder: Path) -> None:
+        root = os.geteuid() == 0  # as which it refuses to run
+        self._command = [*(["runuser", "-u", "postgres", "--"] if root else []), pg_ctl]
+        self.folder = folder
+        self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if root:
+            shutil.chown(folder, "postgres")
+        self._run("init", "-o", "--username=postgres")
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder}"
+        self._run("start", "-w", "-o", options, "-l", str(self.folder / "log"))
+
+    def stop(self) -> None:
+        """Stop it as a crash would."""
+        self._run("stop", "-m", "immediate")
+
+    def _run(self, *words: str) -> None:
+        data = str(self.folder / "data")
+        subprocess.run([*self._command, words[0], "-s", "-D", data, *words[1:]], check=True)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Postgres of the tests' own, on a socket; skips where none is installed."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running Postgres; skips where none is installed."""
     debians = (str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))
     pg_ctl = shutil.which("pg_ctl") or max(debians, default=None)
     if pg_ctl is None:
         assert not os.environ.get("CI"), "CI must have Postgres"
         pytest.skip("no Postgres on this machine")
-    root = os.geteuid() == 0
-    as_postgres = ["runuser", "-u", "postgres", "--"] if root else []  # it refuses to run as root
-    folder = Path("/tmp") / f"pg-{tmp_path_factory.getbasetemp().name}"  # a socket's path is short
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    data, options = (
-        str(folder / "data"),
-        f"-c listen_addresses='' -c unix_socket_directories={folder}",
-    )
-    init = ["init", "-s", "-D", data, "-o", "--username=postgres"]
-    start = ["start", "-w", "-s", "-D", data, "-o", options, "-l", str(folder / "log")]
-    if root:
-        shutil.chown(folder, "postgres")
-    for words in (init, start):
-        subprocess.run([*as_postgres, pg_ctl, *words], check=True)
-    yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
-    subprocess.run([*as_postgres, pg_ctl, "stop", "-s", "-m", "immediate", "-D", data])
-    shutil.rmtree(folder)
+    # the path of a socket has to be short
+    server = Postgres(pg_ctl, Path("/tmp") / f"pg-{tmp_path_factory.getbasetemp().name}")
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The address of an empty Postgres."""
+    engine = create_engine(postgres.url)
+    with engine.begin() as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    engine.dispose()
+    return postgres.url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty operational database, of each kind in turn."""
-    if request.param == "sqlite":
-        opened = open_database(f"sqlite:///{tmp_path}/a.db")
-    else:
-        url = request.getfixturevalue("postgres")
-        opened = open_database(url)
-        with opened.begin() as connection:
-            connection.execute(text("drop schema public cascade"))
-            connection.execute(text("create schema public"))
-        opened.dispose()
-        opened = open_database(url)
+    url = f"sqlite:///{tmp_path}/a.db"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    opened = open_database(url)
     yield opened
     opened.dispose()

@@ -5,6 +5,7 @@ python -m tastemaker.assistant.gateway --port 8400 --encoder-url http://127.0.0.
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import Route
 
 from tastemaker import __version__
@@ -43,6 +45,7 @@ from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
 from tastemaker.promotion.environment import get_live
 
+_log = logging.getLogger(__name__)
 _SWEEP_S = 3600.0
 _TIDY_S = 5.0
 
@@ -132,7 +135,10 @@ async def _sweep(services: Services) -> None:
     """Forget turns that are older than they are kept."""
     while True:
         keep_days = services.config.assistant.keep_days
-        await asyncio.to_thread(services.conversations.sweep, keep_days)
+        try:
+            await asyncio.to_thread(services.conversations.sweep, keep_days)
+        except SQLAlchemyError as error:  # the next time, then
+            _log.error("old turns could not be swept: %s", error)
         await asyncio.sleep(_SWEEP_S)
 
 
@@ -140,7 +146,10 @@ async def _tidy(services: Services) -> None:
     """Bring the database's log back into its file, off the path of any turn."""
     while True:
         await asyncio.sleep(_TIDY_S)
-        await asyncio.to_thread(checkpoint, services.engine)
+        try:
+            await asyncio.to_thread(checkpoint, services.engine)
+        except SQLAlchemyError as error:
+            _log.error("the database's log could not be written back: %s", error)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -27,7 +27,7 @@ from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.registry import Registry
 from tastemaker.assistant.tracing import Tracing
-from tastemaker.core.database import open_database
+from tastemaker.core.database import database_fault, open_database, work
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
 from tastemaker.features.item_facts import read_item_facts
@@ -77,11 +77,12 @@ class Services:
         """By part, an empty string when it can serve, else why not."""
         models, members = await asyncio.gather(self.upstreams.readiness(), self.policy.readiness())
         down = "" if self.features.outbox.opened else "the feature store is not open"
-        return {**models, **members, "features": down}
+        database = await work(self.engine, database_fault, self.engine)
+        return {**models, **members, "features": down, "database": database}
 
     def needed(self) -> set[str]:
-        """Parts without which no turn can be answered well."""
-        return {"encoder", "retrieval", "recommender"}
+        """Parts without which no turn can be answered well, or none at all (the database)."""
+        return {"encoder", "retrieval", "recommender", "database"}
 
     async def close(self) -> None:
         """Finish what is under way and let go of everything."""

@@ -68,6 +68,16 @@ async def work(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kw
     return await asyncio.to_thread(do, *args, **kwargs)
 
 
+def database_fault(engine: Engine) -> str:
+    """Why the database can serve nobody now, empty when it can."""
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError as error:
+        return f"the database does not answer: {type(error).__name__}"
+    return ""
+
+
 def checkpoint(engine: Engine) -> None:
     """Write SQLite's log back into its file (`_set_up_sqlite` leaves that to whoever calls this).
 

@@ -8,7 +8,7 @@ out: no result or parameter is converted. Pool, transaction and errors are the e
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,12 +119,8 @@ def reading(engine: Engine) -> Iterator[Direct]:
     Raises:
         DBAPIError: What SQLAlchemy raises of a database's error.
     """
-    connection = engine.raw_connection()
-    try:
-        with _as_sqlalchemys(engine):
-            yield Direct(engine, connection)
-    finally:
-        connection.close()  # which rolls back
+    with _as_sqlalchemys(engine), closing(engine.raw_connection()) as connection:
+        yield Direct(engine, connection)  # closing it rolls back
 
 
 @contextmanager
@@ -134,14 +130,13 @@ def writing(engine: Engine) -> Iterator[Direct]:
     Raises:
         DBAPIError: What SQLAlchemy raises of a database's error.
     """
-    with writer_lock(engine):
-        connection = engine.raw_connection()
-        try:
-            with _as_sqlalchemys(engine):
-                yield Direct(engine, connection)
-                connection.commit()
-        finally:
-            connection.close()
+    with (
+        writer_lock(engine),
+        _as_sqlalchemys(engine),
+        closing(engine.raw_connection()) as connection,
+    ):
+        yield Direct(engine, connection)
+        connection.commit()
 
 
 @contextmanager

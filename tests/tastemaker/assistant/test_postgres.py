@@ -14,6 +14,7 @@ from tastemaker.assistant.gateway import build_app
 from tastemaker.core.home import Home
 from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
 from tests.tastemaker.assistant.wires import Wired
+from tests.tastemaker.conftest import Postgres
 
 
 @pytest.fixture
@@ -76,3 +77,63 @@ def test_who_is_forgotten_by_one_is_unknown_to_the_other(two: list[httpx.Client]
     gone = b.get(f"/v1/conversations/{turn['conversation']}", params={"user": "ada"})
     assert gone.status_code == 404
     assert ask(b, "a tray", turn["conversation"])["conversation"] != turn["conversation"]
+
+
+def test_a_database_that_goes_is_told_and_is_used_again_when_it_is_back(
+    tmp_path: Path,
+    catalogue: Catalogue,
+    servers: Servers,
+    postgres: Postgres,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+        conversation = ask(client, "pink vase")["conversation"]
+        postgres.stop()
+        try:
+            body = {"messages": [{"role": "user", "content": "red lamp"}], "user": "ada"}
+            body["tastemaker"] = {"conversation": conversation}
+            for stream in (False, True):
+                reply = client.post("/v1/chat/completions", json={**body, "stream": stream})
+                assert reply.status_code == 503
+                assert "database does not answer" in reply.json()["error"]["message"]
+            health = client.get("/healthz")
+            assert health.status_code == 503
+            assert "does not answer" in health.json()["services"]["database"]["reason"]
+        finally:
+            postgres.start()
+        assert ask(client, "red lamp", conversation)["conversation"] == conversation
+        told = client.get(f"/v1/conversations/{conversation}", params={"user": "ada"}).json()
+        assert [turn["question"] for turn in told["turns"]] == ["pink vase", "red lamp"]
+
+
+def test_a_database_that_goes_while_a_turn_is_under_way(
+    tmp_path: Path,
+    catalogue: Catalogue,
+    servers: Servers,
+    postgres: Postgres,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    plan = servers.script
+
+    def going(messages: list[dict]) -> dict:
+        if messages[-1]["role"] == "tool":
+            postgres.stop()
+        return plan(messages)
+
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+        servers.script = going
+        body = {"messages": [{"role": "user", "content": "red lamp"}], "stream": True}
+        try:
+            reply = client.post("/v1/chat/completions", json=body)
+        finally:
+            postgres.start()
+        assert reply.status_code == 200  # its first step was sent
+        assert "database does not answer" in reply.text.splitlines()[-2]
+        servers.script = plan
+        assert ask(client, "red lamp")["items"]

@@ -1,5 +1,6 @@
 """Every error as the OpenAI API gives it: what a caller can mend is a 4xx with its reason."""
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +9,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from tastemaker.assistant.clients import ServiceDown
 from tastemaker.core.errors import NotFound, ServiceError, SpaceMismatch, TastemakerError
 
 Body = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 class Fault(BaseModel):
@@ -55,6 +58,9 @@ _KINDS = {
 }
 
 
+DATABASE_DOWN = (OperationalError, InterfaceError)  # what SQLAlchemy raises then
+
+
 class ClientGone(Exception):
     """The client closed the connection before its answer was there."""
 
@@ -64,8 +70,12 @@ def error_body(message: str, kind: str, *, param: str | None = None, code: str |
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def error_of(error: TastemakerError) -> tuple[int, Body, dict[str, str]]:
-    """HTTP status, body and headers of an error."""
+def error_of(error: Exception) -> tuple[int, Body, dict[str, str]]:
+    """HTTP status, body and headers of an error of ours, or of a database that is down."""
+    if isinstance(error, DATABASE_DOWN):
+        _log.error("the database does not answer: %s", error.orig)
+        said = "the assistant's database does not answer: nothing was kept of this; try again"
+        return 503, error_body(said, "service_unavailable", code="database"), {}
     message, param = str(error), getattr(error, "param", None)
     status, headers = getattr(error, "status", None), getattr(error, "headers", {})
     code: str | None
@@ -93,11 +103,12 @@ def add_errors(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]
 
-    @app.exception_handler(TastemakerError)
     async def ours(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, TastemakerError)
         status, body, headers = error_of(error)
         return JSONResponse(body, status, headers)
+
+    for kind in (TastemakerError, *DATABASE_DOWN):
+        app.add_exception_handler(kind, ours)
 
     @app.exception_handler(ClientGone)
     async def gone(_: Request, __: Exception) -> Response:

@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from tastemaker.assistant.api.errors import ClientGone, error_of
+from tastemaker.assistant.api.errors import DATABASE_DOWN, ClientGone, error_of
 from tastemaker.assistant.asked import Asked
 from tastemaker.assistant.idempotency import Claim
 from tastemaker.assistant.identity import Caller
@@ -154,7 +154,7 @@ async def stream(
             async with aclosing(all_of_them()) as running:
                 async for chunk in chunks(running):
                     yield chunk
-        except TastemakerError as error:  # the status is sent already
+        except (TastemakerError, *DATABASE_DOWN) as error:  # the status is sent already
             yield sse(error_of(error)[1])
 
     return StreamingResponse(text(), media_type="text/event-stream", headers=STREAM_HEADERS)
