@@ -1,7 +1,7 @@
 """The operational database: conversations, boards, live events, keys, the ledger.
 
 What changes by the second lives here; what is trained on lives in dataset versions. One SQLite
-file in the home by default, any SQLAlchemy URL by configuration. A module that owns a concept
+file in the home by default, Postgres by configuration. A module that owns a concept
 declares its tables on `metadata`; opening the database creates tables and indexes that are missing.
 """
 
@@ -24,6 +24,7 @@ metadata = MetaData()
 P = ParamSpec("P")
 T = TypeVar("T")
 _BUSY_MS = 10_000  # that another process is waited for
+_KINDS = ("sqlite", "postgresql")
 _WRITING = "tastemaker_writing"
 _writers: WeakKeyDictionary[Engine, threading.RLock] = WeakKeyDictionary()  # of SQLite files
 
@@ -32,7 +33,8 @@ def open_database(url: str) -> Engine:
     """Open a database and create what is missing in it.
 
     Args:
-        url: For example `sqlite:////home/run/assistant.db` or `postgresql+psycopg://...`.
+        url: For example `sqlite:////home/run/assistant.db` or `postgresql+psycopg://...`; of no
+            other kind.
 
     Returns:
         An engine; safe to use from several threads. SQLite writes ahead (WAL), so readers never
@@ -42,6 +44,10 @@ def open_database(url: str) -> Engine:
         ConfigError: A URL that is none, or a database that cannot be opened.
     """
     try:
+        kind = make_url(url).get_backend_name()
+        if kind not in _KINDS:
+            said = f"{kind!r}: one of {', '.join(_KINDS)} is needed"
+            raise ConfigError(f"database {_without_password(url)} cannot be opened: {said}")
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         if engine.dialect.name == "sqlite":
             if file := make_url(url).database:
