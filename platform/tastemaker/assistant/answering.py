@@ -133,7 +133,7 @@ class Answering:
         if (signals.late or signals.down) and self.asked.user:
             return [_LATE]
         if self.asked.user and not signals.history:
-            return [f"Nothing is known of user {self.asked.user!r} yet: answered as for a new one."]
+            return ["Nothing is known of you yet: answered as for somebody new."]
         return []
 
     def _reply(self, answer: Answer, trace: TurnTrace, entries: list[Entry]) -> Reply:

@@ -16,7 +16,7 @@ def test_the_answer_and_a_table_are_printed(
     picture = next(line for line in printed.splitlines() if "/items/" in line).split()[-1]
     assert httpx.get(picture).content.startswith(b"\xff\xd8")
     assert "Here is what I found." in printed
-    assert "note: Nothing is known of user 'nobody' yet" in printed
+    assert "note: Nothing is known of you yet" in printed
     assert "20+6 tokens" in printed
     assert " cents)" in printed
 

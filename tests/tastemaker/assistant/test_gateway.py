@@ -162,7 +162,7 @@ def test_a_user_is_known_by_what_they_did_a_moment_ago(
 
 def test_an_unknown_user_is_answered_with_a_notice(gateway: Gateway, servers: Servers) -> None:
     ours = gateway.ask("pink vase", user="nobody").json()["tastemaker"]
-    assert "Nothing is known of user 'nobody' yet" in ours["notices"][0]
+    assert "Nothing is known of you yet" in ours["notices"][0]
     assert ours["items"]
     assert servers.asked["router"][0]["messages"][0]["role"] == "user"
 
