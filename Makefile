@@ -20,6 +20,7 @@ setup: ## Make both environments from their locks (nothing to do when they are c
 	@$(PYTHON) locks/install.py
 
 up: setup ## Set up, run the chain, start the assistant in the background, ask it a first question.
+	@$(T) up --port $(PORT) --check
 	@$(T) pipeline run full_stack --catalog '$(CATALOG)' $(if $(PRESET),--preset '$(PRESET)')
 	@$(T) up --port $(PORT)
 	@$(T) ask --url http://127.0.0.1:$(PORT) $(if $(QUESTION),"$(QUESTION)",--first)

@@ -64,6 +64,9 @@ def up(
     foreground: bool = typer.Option(False, help="Stay until Ctrl-C."),
     preset: str = typer.Option("default", help="Of the assistant: limits, identity, providers."),
     overrides: Overrides = [],  # noqa: B006 - typer copies it
+    check_only: bool = typer.Option(
+        False, "--check", help="Only look whether its ports and settings can be served."
+    ),
 ) -> None:
     """Start every server of an environment and wait until all are healthy.
 
@@ -76,6 +79,9 @@ def up(
     if not 1 <= port <= 65_531:
         raise ConfigError(f"port={port}: five ports from it on are used, so 1 to 65531")
     settings = to_settings(load_preset(GatewayConfig, "assistant", preset, overrides))
+    if check_only:
+        control.check_ports(Home.open(), port)
+        return
     control.up(
         Home.open(),
         environment=environment,

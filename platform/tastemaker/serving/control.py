@@ -59,6 +59,19 @@ def up(
         _say(f"the assistant is at http://127.0.0.1:{port}")
 
 
+def check_ports(home: Home, port: int) -> None:
+    """Look whether the ports from this one on are free, or this home's own servers hold them.
+
+    Raises:
+        ServiceError: One is taken, naming it and its holder.
+    """
+    own = state.reconciler(home)
+    for name, needed in ports(port).items():
+        holder = processes.port_holder(needed)
+        if holder and not (own and holder.startswith(f"pid {own.pid} ")):
+            raise processes.port_taken(needed, name, holder)
+
+
 def run(home: Home, asked: Asked, *, background: bool = True) -> None:
     """`up` for anything that can be asked for.
 

@@ -8,7 +8,6 @@ the models of its own embedding space after the public addresses have switched.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from tastemaker.core.errors import ServiceError
 from tastemaker.serving import processes
 from tastemaker.serving.changes import Change
 from tastemaker.serving.proxy import HOST, Proxy
@@ -78,10 +77,7 @@ class Fleet:
                 await self.proxy.listen(port, lambda name=name: self._release.routes[name])  # type: ignore[misc]
             except OSError as error:
                 holder = processes.port_holder(port) or f"somebody ({error.strerror})"
-                raise ServiceError(
-                    f"port {port}, which {name} needs, is in use by {holder}; "
-                    "stop that process or choose another --port"
-                ) from None
+                raise processes.port_taken(port, name, holder) from None
             self.ports[name] = port
 
     async def apply(self, change: Change) -> None:

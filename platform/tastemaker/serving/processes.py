@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tastemaker.core.errors import ServiceError
 from tastemaker.core.lifetime import OWNER
 
 MARK = "TASTEMAKER_SUPERVISED_HOME"  # in the environment of every server: whose it is
@@ -137,6 +138,14 @@ def port_holder(port: int) -> str | None:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             return f"pid {pid} ({b' '.join(words).decode(errors='replace').strip()[:80]})"
     return "another process"
+
+
+def port_taken(port: int, name: str, holder: str) -> ServiceError:
+    """The error of a server whose port somebody else has."""
+    return ServiceError(
+        f"port {port}, which {name} needs, is in use by {holder}; "
+        "stop that process or choose another --port"
+    )
 
 
 def _open_files(pid: int) -> Iterator[str]:
