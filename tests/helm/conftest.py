@@ -1,4 +1,4 @@
-"""What tests of charts share: the schemas of every kind, renders, and golden files."""
+"""What tests of charts share: renders and golden files."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tastemaker.deployment import charts, crd_files
-from tastemaker.deployment.schemas import Schemas
+from tastemaker.deployment import charts
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,14 +25,6 @@ def rendered(chart: str, files: Sequence[Path], *, name: str, namespace: str) ->
     return charts.render(
         ROOT / "helm" / chart, charts.layers(files), name=name, namespace=namespace
     )
-
-
-@pytest.fixture(scope="session")
-def schemas() -> Schemas:
-    """Schemas of built-in kinds and CRDs; built once, for a large CRD takes a second."""
-    if not crd_files.folders():
-        pytest.skip("no CRD files here: run `tastemaker check --fetch-schemas` once")
-    return Schemas()
 
 
 @pytest.fixture

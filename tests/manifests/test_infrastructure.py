@@ -20,14 +20,6 @@ LEVELS = {"restricted", "baseline", "privileged"}
 environments = pytest.mark.parametrize("environment", ENVIRONMENTS)
 
 
-@pytest.fixture(scope="module")
-def schemas() -> Schemas:
-    found = Schemas()
-    if not found.folders:
-        pytest.skip("no CRD schemas here; `tastemaker check --fetch-schemas` gets them")
-    return found
-
-
 def declared() -> set[str]:
     return {one["metadata"]["name"] for one in build(NAMESPACES)}
 

@@ -48,10 +48,9 @@ def _is_helm_test(one: dict[str, Any]) -> bool:
 
 
 @environments
-def test_every_release_renders_valid_objects_in_its_namespace(environment: str) -> None:
-    schemas = Schemas()
-    if not schemas.folders:
-        pytest.skip("no CRD schemas here; `tastemaker check --fetch-schemas` gets them")
+def test_every_release_renders_valid_objects_in_its_namespace(
+    environment: str, schemas: Schemas
+) -> None:
     for namespace, objects in releases(environment):
         assert objects
         for one in objects:

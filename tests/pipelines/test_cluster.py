@@ -112,16 +112,16 @@ def test_each_preset_places_every_step_and_caches_what_is_made(preset: str) -> N
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_objects_are_what_an_api_server_takes(preset: str) -> None:
+def test_objects_are_what_an_api_server_takes(preset: str, schemas: Schemas) -> None:
     pipeline, version = documents(preset, "full_stack.objects")
     for document in (pipeline, version):
-        assert not Schemas().faults(document, where=preset)
+        assert not schemas.faults(document, where=preset)
     assert version["spec"]["pipelineName"] == pipeline["metadata"]["name"] == "full-stack"
     ir, platform = documents(preset)
     assert version["spec"]["pipelineSpec"] == ir
     assert version["spec"]["platformSpec"] == platform
     misspelt = {**version, "spec": {**version["spec"], "pipelineSpek": {}}}
-    assert Schemas().faults(misspelt, where=preset)
+    assert schemas.faults(misspelt, where=preset)
 
 
 def test_a_version_is_named_by_its_content() -> None:

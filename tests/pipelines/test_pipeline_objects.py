@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tastemaker.cli import app
 from tastemaker.core.errors import ServiceError, TastemakerError
+from tastemaker.deployment.schemas import Schemas
 from tastemaker.jobs.full_stack import compiled
 from tastemaker.jobs.kubernetes_api import KubernetesApi
 from tastemaker.jobs.pipeline_objects import apply, objects
@@ -16,8 +17,8 @@ from tests.tastemaker.jobs.kubernetes_server import ApiServer, serving
 
 
 @pytest.fixture
-def server() -> ApiServer:
-    return ApiServer()
+def server(schemas: Schemas) -> ApiServer:
+    return ApiServer(schemas)
 
 
 @pytest.fixture

@@ -16,15 +16,7 @@ from tastemaker.deployment.schemas import Schemas
 from tests.tastemaker.deployment.conftest import CHECKOUT, DATASET, Served
 
 OTHER = "aaaa1111bbbb2222"
-CRDS = crd_files.folders()
-pytestmark = pytest.mark.skipif(
-    not CRDS, reason="no CRD files: run `tastemaker check --fetch-schemas` once"
-)
-
-
-@pytest.fixture(scope="module")
-def schemas() -> Schemas:
-    return Schemas()
+pytestmark = pytest.mark.usefixtures("schemas")
 
 
 def edited(file: Path, change: dict[str, Any]) -> None:
@@ -257,7 +249,10 @@ def test_the_command_lists_every_fault_and_exits_with_1(served: Served, checkout
 
 
 def command(served: Served, *words: str) -> subprocess.CompletedProcess[str]:
-    named = {"TASTEMAKER_HOME": str(served.home.root), "TASTEMAKER_CRDS": str(CRDS[0])}
+    named = {
+        "TASTEMAKER_HOME": str(served.home.root),
+        "TASTEMAKER_CRDS": str(crd_files.folders()[0]),
+    }
     environment = {**os.environ, **named}
     return subprocess.run(
         [sys.executable, "-m", "tastemaker.cli", "check", *words],

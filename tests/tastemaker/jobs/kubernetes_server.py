@@ -31,8 +31,6 @@ from tastemaker.deployment import security
 from tastemaker.deployment.schemas import Schemas
 from tastemaker.jobs.kubernetes_api import KubernetesApi
 
-SCHEMAS = Schemas()
-
 
 @dataclass
 class Stage:
@@ -55,8 +53,9 @@ class Stage:
 
 @dataclass
 class ApiServer:
-    """State of the server."""
+    """State of the server, which takes what the schemas allow."""
 
+    schemas: Schemas
     stages: list[Stage] = field(default_factory=list)
     objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -89,7 +88,7 @@ class ApiServer:
         if self.forbidden:
             return refusal(403, f"{at['plural']} is forbidden: User cannot create resource")
         name = document["metadata"]["name"]
-        faults = SCHEMAS.faults(document, where=name)
+        faults = self.schemas.faults(document, where=name)
         faults += security.faults(document, where=name)
         if document["metadata"].get("namespace", at["namespace"]) != at["namespace"]:
             return refusal(400, "the namespace of the object does not match the request")
@@ -111,7 +110,7 @@ class ApiServer:
             return refusal(404, f'{at["plural"]} "{at["name"]}" not found')
         if at["plural"] == "rayjobs" and self.stage.status:
             self.objects[key] = self._stamped({**self.objects[key], "status": self.stage.status})
-            assert not SCHEMAS.faults(self.objects[key], where="status")
+            assert not self.schemas.faults(self.objects[key], where="status")
         if self.stage.away_s:
             self.restart_after = self.stage.away_s
         return JSONResponse(self.objects[key])

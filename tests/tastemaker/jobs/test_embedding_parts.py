@@ -14,6 +14,7 @@ from tastemaker.core.config import to_settings
 from tastemaker.core.errors import DataError, TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.data.dataset import Dataset, Table, load_dataset, table_digest
+from tastemaker.deployment.schemas import Schemas
 from tastemaker.encoder.config import EncoderConfig, ImageConfig, TextConfig
 from tastemaker.jobs import embedding_parts, precompute_embeddings, ray_embed, train_encoder
 from tastemaker.jobs.embedding_config import EmbeddingsConfig
@@ -177,6 +178,7 @@ def test_a_step_on_a_cluster_submits_a_ray_job_that_does_the_work(
     ray_address: str,
     fresh: tuple[Home, str, str],
     vectors: np.ndarray,
+    schemas: Schemas,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -184,7 +186,7 @@ def test_a_step_on_a_cluster_submits_a_ray_job_that_does_the_work(
     monkeypatch.setenv("TASTEMAKER_HOME", home.location)
     job = RayJobConfig(image="registry.acme.io/tastemaker/train:1", config_map="home")
     monkeypatch.setenv(ENVIRONMENT, to_settings(job))
-    server = ApiServer()
+    server = ApiServer(schemas)
     with serving(server):
         kubeconfig(tmp_path / "kubeconfig", server.port, monkeypatch)
         operator = threading.Thread(target=operate, args=(server, ray_address))

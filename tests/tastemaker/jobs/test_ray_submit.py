@@ -37,8 +37,8 @@ RUNNING = Stage(status("Running", "RUNNING"), log=[])
 
 
 @pytest.fixture
-def server() -> ApiServer:
-    return ApiServer()
+def server(schemas: Schemas) -> ApiServer:
+    return ApiServer(schemas)
 
 
 @pytest.fixture
@@ -57,12 +57,14 @@ def rendered(config: RayJobConfig) -> dict[str, Any]:
 
 @pytest.mark.parametrize("preset", presets("ray_job"))
 @pytest.mark.parametrize("cluster", presets("cluster"))
-def test_every_preset_is_valid_and_unprivileged(preset: str, cluster: str) -> None:
+def test_every_preset_is_valid_and_unprivileged(
+    preset: str, cluster: str, schemas: Schemas
+) -> None:
     config = in_cluster(
         load_preset(RayJobConfig, "ray_job", preset), load_preset(ClusterConfig, "cluster", cluster)
     )
     job = rendered(config)
-    assert not Schemas().faults(job, where=preset)
+    assert not schemas.faults(job, where=preset)
     assert not security.faults(job, where=preset)
     assert len(list(security.pods(job))) == 3
     spec = job["spec"]
@@ -72,11 +74,11 @@ def test_every_preset_is_valid_and_unprivileged(preset: str, cluster: str) -> No
     assert spec["rayClusterSpec"]["rayVersion"] == ray.__version__
 
 
-def test_a_deliberate_mistake_is_seen() -> None:
+def test_a_deliberate_mistake_is_seen(schemas: Schemas) -> None:
     job = rendered(CONFIG)
     job["spec"]["activeDeadlineSecond"] = 5
     job["spec"]["submitterPodTemplate"]["spec"]["containers"][0]["securityContext"] = {}
-    assert any("activeDeadlineSecond" in str(f) for f in Schemas().faults(job, where="x"))
+    assert any("activeDeadlineSecond" in str(f) for f in schemas.faults(job, where="x"))
     assert any("submitterPodTemplate" in str(f) for f in security.faults(job, where="x"))
 
 

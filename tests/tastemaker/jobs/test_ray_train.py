@@ -10,6 +10,7 @@ import pytest
 from tastemaker.core.config import to_settings
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
+from tastemaker.deployment.schemas import Schemas
 from tastemaker.jobs import make_dialogues, ray_train, train_router
 from tastemaker.jobs.ray_job_config import ENVIRONMENT, RayJobConfig
 from tastemaker.promotion.bundle import load_bundle
@@ -26,14 +27,14 @@ def curve(home: Home, bundle: str) -> np.ndarray:
 
 @pytest.mark.slow
 def test_a_step_with_two_workers_trains_in_a_ray_job(
-    ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_address: str, schemas: Schemas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, *parents = new_home(tmp_path / "home")
     dialogues = make_dialogues.run(home, *parents, DIALOGUES)
     alone = train_router.run(home, dialogues, TOGETHER.model_copy(update={"workers": 1}))
     job = RayJobConfig(image="registry.acme.io/tastemaker/train:1", config_map="home")
     monkeypatch.setenv(ENVIRONMENT, to_settings(job))
-    server = ApiServer()
+    server = ApiServer(schemas)
     with serving(server):
         kubeconfig(tmp_path / "kubeconfig", server.port, monkeypatch)
         operator = threading.Thread(target=operate, args=(server, ray_address))
