@@ -7,6 +7,9 @@ import pytest
 from tastemaker.deployment import crd_files
 from tastemaker.deployment.schemas import Schemas
 
+# Looked for once, from the checkout: a test that works in another folder needs the same ones.
+CRD_FOLDERS = crd_files.folders()
+
 
 @pytest.fixture(scope="session")
 def schemas() -> Schemas:
@@ -15,7 +18,7 @@ def schemas() -> Schemas:
     A test that needs them without asking (a server that checks what it is sent) uses it, too:
     where no CRD files are, it is skipped.
     """
-    if not crd_files.folders():
+    if not CRD_FOLDERS:
         assert not os.environ.get("CI"), "CI must have CRD files"
         pytest.skip("no CRD files here: run `tastemaker check --fetch-schemas` once")
-    return Schemas()
+    return Schemas(CRD_FOLDERS)

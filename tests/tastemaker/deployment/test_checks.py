@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tastemaker.core.config import Config
-from tastemaker.deployment import check_charts, check_code, check_models, crd_files
+from tastemaker.deployment import check_charts, check_code, check_models
 from tastemaker.deployment.schemas import Schemas
 from tests.tastemaker.deployment.conftest import CHECKOUT, DATASET, Served
 
@@ -230,16 +230,18 @@ def test_a_preset_that_nothing_reads_or_that_does_not_load(monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_the_command_lists_every_fault_and_exits_with_1(served: Served, checkout: Path) -> None:
+def test_the_command_lists_every_fault_and_exits_with_1(
+    served: Served, checkout: Path, schemas: Schemas
+) -> None:
     for variant in sorted((checkout / "helm/model/ci").iterdir())[1:]:
         variant.unlink()
-    clean = command(served)
+    clean = command(served, schemas)
     assert clean.returncode == 0, clean.stdout + clean.stderr
     assert clean.stdout.endswith(" checked, 0 faults\n")
     assert "ok  models of staging" in clean.stdout
     edited(checkout / "helm/model/ci/encoder-values.yaml", {"replica": {}})
     edited(checkout / "manifests/models/staging/router.yaml", {"space": OTHER})
-    broken = command(served, "--environment", "staging")
+    broken = command(served, schemas, "--environment", "staging")
     assert broken.returncode == 1
     lines = broken.stdout.splitlines()
     assert lines[-1].endswith("2 faults"), broken.stdout
@@ -248,10 +250,10 @@ def test_the_command_lists_every_fault_and_exits_with_1(served: Served, checkout
     assert "models of production" not in broken.stdout
 
 
-def command(served: Served, *words: str) -> subprocess.CompletedProcess[str]:
+def command(served: Served, schemas: Schemas, *words: str) -> subprocess.CompletedProcess[str]:
     named = {
         "TASTEMAKER_HOME": str(served.home.root),
-        "TASTEMAKER_CRDS": str(crd_files.folders()[0]),
+        "TASTEMAKER_CRDS": str(schemas.folders[0]),
     }
     environment = {**os.environ, **named}
     return subprocess.run(
