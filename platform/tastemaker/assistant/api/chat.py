@@ -11,6 +11,7 @@ from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.bodies import ChatCompletion, json_or_stream
 from tastemaker.assistant.api.fields import BoardId, ConversationId, IdempotencyKey, Text, UserId
+from tastemaker.assistant.api.turn_route import TurnRoute
 from tastemaker.assistant.asked import (
     MODEL,
     Asked,
@@ -83,7 +84,7 @@ class ChatRequest(_Lenient):
 
 def routes(services: Services) -> APIRouter:
     """The routes of the chat API."""
-    api = APIRouter(tags=["chat"])
+    api = APIRouter(tags=["chat"], route_class=TurnRoute)
 
     @api.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -24,6 +24,7 @@ from tastemaker.assistant.api.fields import (
     Text,
     UserId,
 )
+from tastemaker.assistant.api.turn_route import TurnRoute
 from tastemaker.assistant.asked import MODEL, Asked, read_image, read_question
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.identity import Owner
@@ -82,7 +83,7 @@ class ResponsesRequest(_Lenient):
 
 def routes(services: Services) -> APIRouter:
     """The routes of the Responses API."""
-    api = APIRouter(tags=["responses"])
+    api = APIRouter(tags=["responses"], route_class=TurnRoute)
 
     @api.post("/v1/responses", responses=json_or_stream(ResponseBody))
     async def create(
