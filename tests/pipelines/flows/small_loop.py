@@ -23,7 +23,7 @@ from tests.pipelines.flows.cheap_steps import weights
 
 ROOT = Path(__file__).parents[3]
 NUM_ITEMS, DIM = 8, 4
-PATIENCE_S = 120.0
+PATIENCE_S = 400.0  # Prefect's server waits a minute, perhaps twice, where its SQLite is locked
 
 
 def make_home(root: Path) -> Home:
