@@ -11,7 +11,6 @@ from tastemaker.assistant.api import turns
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.bodies import ChatCompletion, json_or_stream
 from tastemaker.assistant.api.fields import BoardId, ConversationId, IdempotencyKey, Text, UserId
-from tastemaker.assistant.api.turn_route import TurnRoute
 from tastemaker.assistant.asked import (
     MODEL,
     Asked,
@@ -84,7 +83,7 @@ class ChatRequest(_Lenient):
 
 def routes(services: Services) -> APIRouter:
     """The routes of the chat API."""
-    api = APIRouter(tags=["chat"], route_class=TurnRoute)
+    api = APIRouter(tags=["chat"])
 
     @api.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -24,7 +24,6 @@ from tastemaker.assistant.api.fields import (
     Text,
     UserId,
 )
-from tastemaker.assistant.api.turn_route import TurnRoute
 from tastemaker.assistant.asked import MODEL, Asked, read_image, read_question
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.identity import Owner
@@ -83,7 +82,7 @@ class ResponsesRequest(_Lenient):
 
 def routes(services: Services) -> APIRouter:
     """The routes of the Responses API."""
-    api = APIRouter(tags=["responses"], route_class=TurnRoute)
+    api = APIRouter(tags=["responses"])
 
     @api.post("/v1/responses", responses=json_or_stream(ResponseBody))
     async def create(
