@@ -60,6 +60,14 @@ def digest(lock: Path) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
+def environment_of(folder: Path) -> dict[str, str]:
+    """Variables of the commands that fill an environment; pip's certificates are uv's, too."""
+    found = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    if trusted := found.get("PIP_CERT"):
+        found.setdefault("SSL_CERT_FILE", trusted)
+    return {**found, "VIRTUAL_ENV": str(folder)}
+
+
 def install(name: str, lock: Path, check: str) -> None:
     folder = ROOT / name
     stamp = folder / "lock.sha256"
@@ -67,8 +75,7 @@ def install(name: str, lock: Path, check: str) -> None:
         say(f"{name} is current")
         return
     python = str(folder / "bin" / "python")
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["VIRTUAL_ENV"] = str(folder)
+    environment = environment_of(folder)
     again = f"remove {name} and run `make setup` again"
     if not (folder / "bin" / "python").exists():
         venv = [sys.executable, "-m", "venv", "--clear", str(folder)]

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from images.imports import third_party
 from images.make_venv import VARIANTS, lock_file
 from images.roles import ROLES
-from locks.install import UV
+from locks.install import UV, environment_of
 from locks.resolve import TABLE, pinned
 
 ROOT = Path(__file__).parents[2]
@@ -140,3 +140,15 @@ def test_an_unknown_variant_or_role_is_refused_by_name() -> None:
         lock_file("train", "rocm")
     with pytest.raises(ValueError, match="'trainer' has no lock"):
         lock_file("trainer", "cpu")
+
+
+@pytest.mark.parametrize(("own", "used"), [(None, "pip.pem"), ("own.pem", "own.pem")])
+def test_pips_certificates_are_the_installers_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None, used: str
+) -> None:
+    monkeypatch.setenv("PIP_CERT", "pip.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if own:
+        monkeypatch.setenv("SSL_CERT_FILE", own)
+    found = environment_of(tmp_path)
+    assert (found["SSL_CERT_FILE"], found["VIRTUAL_ENV"]) == (used, str(tmp_path))
