@@ -262,7 +262,10 @@ def _require_some(name: str, items: pa.Table, aside: _Aside) -> None:
     reasons = Counter(row["reason"] for row in aside.rows)
     told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "no rows"
     if not len(items):
-        raise DataError(f"catalogue {name!r}: no usable item ({told}); at least one is needed")
+        first = "".join(f"; the first, {row['id']}: {row['detail']}" for row in aside.rows[:1])
+        raise DataError(
+            f"catalogue {name!r}: no usable item ({told}{first}); at least one is needed"
+        )
     if "train" not in items["split"].to_pylist():
         raise DataError(
             f"catalogue {name!r}: none of its {len(items)} usable items is in the train split; "

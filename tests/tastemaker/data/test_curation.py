@@ -127,7 +127,10 @@ def test_a_drawn_split_depends_on_the_id_alone_and_keeps_its_share() -> None:
 
 def test_all_items_corrupt_is_an_error_with_the_count() -> None:
     broken = [replace(item, image=b"nothing") for item in ITEMS]
-    with pytest.raises(DataError, match=r"'test': no usable item \(4 unreadable image\)"):
+    with pytest.raises(
+        DataError,
+        match=rf"'test': no usable item \(4 unreadable image; the first, {ITEMS[0].item_id}: .+\)",
+    ):
         curate(catalogue(broken), CONFIG)
 
 

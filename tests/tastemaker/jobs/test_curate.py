@@ -58,6 +58,8 @@ def test_a_folder_of_corrupt_images_writes_nothing(tmp_path: Path) -> None:
     for path in (tmp_path / "shop").glob("*.png"):
         path.write_bytes(b"not a picture")
     home = Home(tmp_path / "home")
-    with pytest.raises(DataError, match=r"no usable item \(12 unreadable image\)"):
+    with pytest.raises(
+        DataError, match=r"no usable item \(12 unreadable image; the first, .+: .+\)"
+    ):
         curate.run(home, catalog, TINY)
     assert not list(home.path("datasets", "x").parent.iterdir())
