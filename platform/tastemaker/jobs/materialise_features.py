@@ -109,7 +109,7 @@ def _fill(
     checkpoint = ("checkpoints", f"materialise_features-{digest}.json")
     done = json.loads(home.read_text(*checkpoint) or "{}")
     totals = {view: tables.num_keys(folder, view) for view in VIEWS}
-    bars = {view: Progress(f"fill {view}", totals[view]) for view in VIEWS}
+    bars = {view: Progress(f"fill {view}", totals[view], done=done.get(view, 0)) for view in VIEWS}
     reached = dict(done)
 
     def progress(view: str, rows: int) -> None:

@@ -195,7 +195,8 @@ async def _all(
         for side in made.urls
         if f"user-{number:05d}" not in done.setdefault(side, {})
     ]
-    progress = Progress("conversations", config.users * len(made.urls))
+    total, before = config.users * len(made.urls), sum(map(len, done.values()))
+    progress = Progress("conversations", total, done=before)
     gate = asyncio.Semaphore(config.at_once)
 
     async def one(number: int, side: str) -> None:

@@ -64,7 +64,7 @@ def fit(
         for name, part in state.items():
             part.load_state_dict(saved["state"][name])
         history = saved["history"]
-    progress = Progress(label, num_steps)
+    progress = Progress(label, num_steps, done=len(history))
     for i in range(len(history), num_steps):
         torch.manual_seed(seed * 1_000_003 + i)
         history.append(step(i))
