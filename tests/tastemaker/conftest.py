@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -22,8 +23,8 @@ class Postgres:
 
     def __init__(self, pg_ctl: str, folder: Path) -> None:
         root = os.geteuid() == 0  # as which it refuses to run
-        self._command = [*(["runuser", "-u", "postgres", "--"] if root else []), pg_ctl]
-        self.folder = folder
+        self._as: dict[str, Any] = {"user": "postgres", "group": "postgres"} if root else {}
+        self._pg_ctl, self.folder = pg_ctl, folder
         self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -42,7 +43,8 @@ class Postgres:
 
     def _run(self, *words: str) -> None:
         data = str(self.folder / "data")
-        subprocess.run([*self._command, words[0], "-s", "-D", data, *words[1:]], check=True)
+        command = [self._pg_ctl, words[0], "-s", "-D", data, *words[1:]]
+        subprocess.run(command, check=True, cwd=self.folder, **self._as)
 
 
 @pytest.fixture(scope="session")
