@@ -33,7 +33,12 @@ from tastemaker.core.statements import Direct, Statement, reading, writing
 _TOUCH = Statement(
     update(conversations_table)
     .where(conversations_table.c.conversation_id == bindparam("conversation"))
-    .values(space=bindparam("now_space"), used_ms=bindparam("now_ms"), version=bindparam("new"))
+    .values(
+        space=bindparam("now_space"),
+        used_ms=bindparam("now_ms"),
+        version=conversations_table.c.version + 1,
+    )
+    .returning(conversations_table.c.version)
 )
 _BEGIN, _BEGIN_AS_GUEST, _WRITE_TURN = (
     Statement(insert(table).inline(), [column.name for column in table.columns])
@@ -42,6 +47,12 @@ _BEGIN, _BEGIN_AS_GUEST, _WRITE_TURN = (
 _LEAVE_CONTEXT = Statement(
     update(turns_table)
     .where(turns_table.c.turn_id == bindparam("turn"))
+    .values(in_context=bindparam("now_in"))
+)
+_LEAVE_OTHERS = Statement(  # turns that a gateway did not know of when its own began
+    update(turns_table)
+    .where(turns_table.c.conversation_id == bindparam("conversation"))
+    .where(turns_table.c.place >= bindparam("known"))
     .values(in_context=bindparam("now_in"))
 )
 _IN_CONTEXT = Statement(
@@ -131,6 +142,9 @@ class Conversations:
     ) -> Conversation | None:
         """Store a turn that has ended, well or not, as part of a transaction.
 
+        Of turns that two gateways answered at once both are kept; the conversation goes on from
+        the one that ended last, whose lists are numbered from what it knew.
+
         Args:
             direct: The transaction; after it, `keep` what this returns.
             conversation: As `get` or `new` gave it.
@@ -144,19 +158,22 @@ class Conversations:
             was deleted while the turn was under way.
         """
         now_ms = int(self.clock() * 1000)
-        turns = tuple(context) + ((turn,) if turn else ())
-        held = replace(conversation, turns=turns, version=conversation.version + 1)
-        if not self._touch(direct, held, now_ms):
+        version = self._touch(direct, conversation, now_ms)
+        if version is None:
             return None
         kept = {earlier.turn_id for earlier in context}
         left = [earlier.turn_id for earlier in conversation.turns if earlier.turn_id not in kept]
         if turn is not None and left:
             rows = [{"turn": turn_id, "now_in": False} for turn_id in left]
             direct.run_many(_LEAVE_CONTEXT, rows)
+        alone = version == conversation.version + 1
+        if turn is not None and not alone:
+            others = {"conversation": conversation.conversation_id, "known": conversation.version}
+            direct.run(_LEAVE_OTHERS, {**others, "now_in": False})
         row = {
             "turn_id": record["id"],
             "conversation_id": conversation.conversation_id,
-            "place": conversation.version,
+            "place": version - 1,
             "user_id": conversation.owner.user_id,
             "time_ms": now_ms,
             "in_context": turn is not None,
@@ -164,7 +181,9 @@ class Conversations:
             "state": None if turn is None else write_turn(turn),
         }
         direct.run(_WRITE_TURN, row)
-        return held
+        turns = tuple(context) + ((turn,) if turn else ())
+        # beside another gateway's turn this copy may be wrong: version 0 is never the stored one
+        return replace(conversation, turns=turns, version=version if alone else 0)
 
     def keep(self, held: Conversation) -> Conversation:
         """Keep a stored conversation decoded in memory."""
@@ -224,21 +243,27 @@ class Conversations:
             connection.execute(delete(conversations_table).where(old))
         return gone
 
-    def _touch(self, direct: Direct, held: Conversation, now_ms: int) -> bool:
-        """Store the conversation's row; False where it was there and was deleted."""
-        own = {"conversation_id": held.conversation_id}
-        values = {"space": self.catalogue.space, "used_ms": now_ms, "version": held.version}
+    def _touch(self, direct: Direct, conversation: Conversation, now_ms: int) -> int | None:
+        """Store the conversation's row.
+
+        Returns:
+            Its version now; None where it was there and was deleted.
+        """
+        own = {"conversation_id": conversation.conversation_id, "space": self.catalogue.space}
         touched = {
-            "conversation": held.conversation_id,
+            "conversation": conversation.conversation_id,
             "now_space": self.catalogue.space,
             "now_ms": now_ms,
-            "new": held.version,
         }
-        changed = direct.run(_TOUCH, touched)
-        if not changed and held.version > 1:
-            return False
-        if not changed:
-            direct.run(_BEGIN, {**own, "user_id": held.owner.user_id, **values})
-            if held.owner.user_id is None:
-                direct.run(_BEGIN_AS_GUEST, {**own, "caller": held.owner.guest_of})
-        return True
+        row = direct.one(_TOUCH, touched)
+        if row is not None:
+            return int(row.version)
+        if conversation.version:
+            return None
+        owner = conversation.owner
+        first = {**own, "user_id": owner.user_id, "used_ms": now_ms, "version": 1}
+        direct.run(_BEGIN, first)
+        if owner.user_id is None:
+            guest = {"conversation_id": conversation.conversation_id, "caller": owner.guest_of}
+            direct.run(_BEGIN_AS_GUEST, guest)
+        return 1

@@ -176,3 +176,39 @@ def test_a_conversation_that_was_deleted_is_not_brought_back(
     assert not put(store, held, held.turns, ask(catalogue, "red", "t2"), {"id": "t2"})
     assert store.get(started.conversation_id, ADA) is None
     assert Records(engine).of_turn("t2", ADA) is None
+
+
+def test_of_turns_that_two_gateways_answer_at_once_the_last_goes_on(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    here, there = Conversations(engine, catalogue), Conversations(engine, catalogue)
+    started = here.new(ADA)
+    put(here, started, (), ask(catalogue, "a", "a"), {"id": "a"})
+    found = [store.get(started.conversation_id, ADA) for store in (here, there)]
+    assert found[0] is not None
+    assert found[1] is not None
+    put(here, found[0], found[0].turns, ask(catalogue, "b", "b"), {"id": "b"})
+    put(there, found[1], found[1].turns, ask(catalogue, "c", "c"), {"id": "c"})
+    fresh = Conversations(engine, catalogue)
+    for store in (here, there, fresh):  # none goes on from a copy of its own
+        now = store.get(started.conversation_id, ADA)
+        assert now is not None
+        assert [turn.question for turn in now.turns] == ["a", "c"]
+    records = Records(engine).of_conversation(started.conversation_id, ADA)
+    assert [record["id"] for record in records or []] == ["a", "b", "c"]
+
+
+def test_a_turn_broken_off_beside_another_gateways_hides_nothing(
+    engine: Engine, catalogue: Catalogue
+) -> None:
+    here, there = Conversations(engine, catalogue), Conversations(engine, catalogue)
+    started = here.new(ADA)
+    put(here, started, (), ask(catalogue, "a", "a"), {"id": "a"})
+    found = there.get(started.conversation_id, ADA)
+    assert found is not None
+    put(here, found, found.turns, ask(catalogue, "b", "b"), {"id": "b"})
+    put(there, found, found.turns, None, {"id": "c", "status": "cancelled"})
+    for store in (here, there):
+        now = store.get(started.conversation_id, ADA)
+        assert now is not None
+        assert [turn.question for turn in now.turns] == ["a", "b"]

@@ -46,7 +46,7 @@ def test_where_the_first_breaks_off_the_second_does_the_work(engine: Engine) -> 
         waiting = [asyncio.ensure_future(store.claim("k", "body")) for _ in range(3)]
         await asyncio.sleep(0.01)
         store.release(claim)
-        done, left = await asyncio.wait(waiting, timeout=0.1)
+        done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [task.result().turn_id for task in done] == [None]
         assert len(left) == 2
         second = done.pop().result()
@@ -77,6 +77,67 @@ def test_keys_are_forgotten(engine: Engine) -> None:
         claim = await store.claim("k", "body")
         store.finish(claim, "t1")
         store.release(claim)
-        assert (await store.claim("k", "other")).turn_id is None
+        assert (await Idempotency(engine, keep_s=-1).claim("k", "other")).turn_id is None
+
+    asyncio.run(run())
+
+
+def test_a_request_waits_for_one_that_another_gateway_works_on(engine: Engine) -> None:
+    async def run() -> None:
+        here, there = Idempotency(engine, lease_s=1.0), Idempotency(engine, lease_s=1.0)
+        claim = await here.claim("k", "body")
+        with pytest.raises(Conflict, match="another request"):
+            await there.claim("k", "other")
+        second = asyncio.ensure_future(there.claim("k", "body"))
+        await asyncio.sleep(1.5)  # longer than the lease, which is renewed
+        assert not second.done()
+        here.finish(claim, "t1")
+        here.release(claim)
+        assert (await second).turn_id == "t1"
+
+    asyncio.run(run())
+
+
+def test_work_that_broke_off_in_another_gateway_is_done_here(engine: Engine) -> None:
+    async def run() -> None:
+        here, there = Idempotency(engine), Idempotency(engine)
+        claim = await here.claim("k", "body")
+        second = asyncio.ensure_future(there.claim("k", "body"))
+        await asyncio.sleep(0.3)
+        here.release(claim)
+        assert (await asyncio.wait_for(second, 5)).turn_id is None
+
+    asyncio.run(run())
+
+
+def test_work_of_a_gateway_that_died_is_anybodys(engine: Engine) -> None:
+    async def begin() -> None:
+        await Idempotency(engine, lease_s=0.5).claim("k", "body")
+
+    async def go_on() -> None:
+        claim = await asyncio.wait_for(Idempotency(engine).claim("k", "body"), 5)
+        assert claim.turn_id is None
+
+    asyncio.run(begin())  # its loop ends, and the renewing with it
+    asyncio.run(go_on())
+
+
+def test_one_of_many_gateways_does_the_work(engine: Engine) -> None:
+    async def run() -> None:
+        stores = [Idempotency(engine) for _ in range(5)]
+        worked = []
+
+        async def request(store: Idempotency) -> str:
+            claim = await store.claim("k", "body")
+            if claim.turn_id is not None:
+                return claim.turn_id
+            worked.append(store)
+            await asyncio.sleep(0.05)
+            store.finish(claim, f"t{len(worked)}")
+            store.release(claim)
+            return f"t{len(worked)}"
+
+        assert set(await asyncio.gather(*map(request, stores * 2))) == {"t1"}
+        assert len(worked) == 1
 
     asyncio.run(run())

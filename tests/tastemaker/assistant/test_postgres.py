@@ -61,6 +61,15 @@ def test_one_gateway_goes_on_where_the_other_was(two: list[httpx.Client]) -> Non
     assert once["id"] == again["id"]
 
 
+def test_a_retry_that_the_other_gets_meanwhile_does_no_work_twice(two: list[httpx.Client]) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        again = {"Idempotency-Key": "k"}
+        turns = list(pool.map(lambda n: ask(two[n % 2], "pink vase", **again), range(6)))
+    assert len({turn["id"] for turn in turns}) == 1
+    (sums,) = two[0].get("/api/ledger", params={"by": "caller"}).json()["rows"]
+    assert sums["turns"] == 1
+
+
 def test_what_callers_spend_at_once_adds_up(two: list[httpx.Client]) -> None:
     with ThreadPoolExecutor(8) as pool:
         turns = list(pool.map(lambda n: ask(two[n % 2], f"pink vase {n}"), range(24)))

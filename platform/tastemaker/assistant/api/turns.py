@@ -19,6 +19,7 @@ from tastemaker.assistant.identity import Caller
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.turn import Step
+from tastemaker.core.database import work
 from tastemaker.core.errors import TastemakerError
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -58,7 +59,8 @@ async def run(
     digest = hashlib.sha256(body.model_dump_json().encode()).hexdigest()
     claim = await services.idempotency.claim(f"{caller.name}\0{key}", digest)
     if claim.turn_id is not None:
-        record = services.records.of_turn(claim.turn_id, caller.owner(asked.user))
+        owner = caller.owner(asked.user)
+        record = await work(services.engine, services.records.of_turn, claim.turn_id, owner)
         if record is not None:
             yield Reply.of_record(record)
             return
