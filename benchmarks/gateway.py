@@ -19,6 +19,7 @@ told twice: over all rounds, and over the half of them in which the host took le
 """
 
 import asyncio
+import gc
 import random
 import secrets
 import shutil
@@ -66,6 +67,8 @@ def main() -> None:
     home = Home.open()
     catalogue = Catalogue.live(home, "local")
     users = [user["user_id"] for user in sample_users(catalogue)]
+    gc.collect()
+    gc.freeze()  # a collection of what is loaded here would look like the gateway's
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(home, Path(folder) / "home")  # its conversations and events go with it
         through, bare, direct = _measured(copy, users)
