@@ -20,7 +20,6 @@ from sqlalchemy import (
     String,
     Table,
     delete,
-    insert,
     select,
     text,
     update,
@@ -55,6 +54,11 @@ _TAKE = text(
     "VALUES (:key, :body, :holder, :until_ms) ON CONFLICT (key) DO UPDATE "
     "SET body = excluded.body, holder = excluded.holder, until_ms = excluded.until_ms "
     "WHERE idempotent_requests_at_work.until_ms < :now_ms"
+)
+_STORE = text(  # over what a gateway stored that had lost its lease
+    "INSERT INTO idempotent_requests (key, body, turn_id, time_ms) "
+    "VALUES (:key, :body, :turn_id, :time_ms) ON CONFLICT (key) DO UPDATE "
+    "SET body = excluded.body, turn_id = excluded.turn_id, time_ms = excluded.time_ms"
 )
 
 
@@ -127,9 +131,8 @@ class Idempotency:
         done, held = requests_table, at_work_table
         row = {"key": claim.key, "body": claim.body, "turn_id": turn_id, "time_ms": now_ms}
         with self.engine.begin() as connection:  # both at once: whoever looks finds one of them
-            gone = (done.c.key == claim.key) | (done.c.time_ms < oldest_ms)
-            connection.execute(delete(done).where(gone))
-            connection.execute(insert(done).values(**row))
+            connection.execute(delete(done).where(done.c.time_ms < oldest_ms))
+            connection.execute(_STORE, row)
             own = (held.c.holder == claim.holder) | (held.c.until_ms < oldest_ms)
             connection.execute(delete(held).where(own))
 

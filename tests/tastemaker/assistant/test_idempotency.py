@@ -1,9 +1,10 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete, select
 
-from tastemaker.assistant.idempotency import Conflict, Idempotency
+from tastemaker.assistant.idempotency import Claim, Conflict, Idempotency, requests_table
 
 
 @pytest.fixture
@@ -104,6 +105,7 @@ def test_work_that_broke_off_in_another_gateway_is_done_here(engine: Engine) -> 
         claim = await here.claim("k", "body")
         second = asyncio.ensure_future(there.claim("k", "body"))
         await asyncio.sleep(0.3)
+        assert not second.done()
         here.release(claim)
         assert (await asyncio.wait_for(second, 5)).turn_id is None
 
@@ -120,6 +122,17 @@ def test_work_of_a_gateway_that_died_is_anybodys(engine: Engine) -> None:
 
     asyncio.run(begin())  # its loop ends, and the renewing with it
     asyncio.run(go_on())
+
+
+def test_gateways_that_lost_their_lease_end_without_an_error(engine: Engine) -> None:
+    store = Idempotency(engine)
+    claims = [Claim("k", "body", holder=str(n)) for n in range(8)]
+    for _ in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda claim: store.finish(claim, f"t{claim.holder}"), claims))
+        with engine.begin() as connection:
+            assert len(connection.execute(select(requests_table)).all()) == 1
+            connection.execute(delete(requests_table))
 
 
 def test_one_of_many_gateways_does_the_work(engine: Engine) -> None:
