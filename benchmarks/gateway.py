@@ -1,6 +1,6 @@
 """What the gateway itself adds to a turn, and what reading a user's features takes.
 
-    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 12 minutes)
+    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 13 minutes)
 
 50 conversations at once, each of users of the catalogue: a turn, a pause of 2 seconds on average,
 and so on. The gateway is the real one with everything on: features by Feast on SQLite, database,

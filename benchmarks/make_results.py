@@ -42,13 +42,31 @@ def markdown(folder: Path) -> str:
                 f"| {row['metric']} | {_figure(row['value'])} | {_figure(row['baseline'])} "
                 f"| {_figure(row['goal'])} | {_verdict(row)} | {row['unit']} | {row['seeds']} |"
             )
-        last = rows[-1]
-        parts += [
-            "",
-            f"`{last['command']}`, commit {last['commit']}, {last['date']}, {last['machine']}",
-        ]
-        parts += [""]
+        parts += ["", *_sources(rows), ""]
     return "\n".join(parts)
+
+
+def _sources(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each run that rows came from; of several, each says which rows are its own."""
+    runs: dict[str, list[int]] = {}
+    for number, row in enumerate(rows, 1):
+        said = f"`{row['command']}`, commit {row['commit']}, {row['date']}, {row['machine']}"
+        runs.setdefault(said, []).append(number)
+    if len(runs) == 1:
+        return list(runs)
+    return [f"- rows {_ranges(own)}: {said}" for said, own in runs.items()]
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Ascending numbers as people write them: 1, 3-5."""
+    said: list[str] = []
+    first = last = numbers[0]
+    for number in [*numbers[1:], 0]:  # 0 follows nothing and ends the last range
+        if number != last + 1:
+            said.append(str(first) if first == last else f"{first}-{last}")
+            first = number
+        last = number
+    return ", ".join(said)
 
 
 def _figure(value: float | None) -> str:

@@ -46,3 +46,13 @@ def test_a_row_without_a_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"rows": [{"metric": "m"}]}))
     with pytest.raises(ValueError, match=r"lacks.*baseline"):
         markdown(tmp_path)
+
+
+def test_rows_of_several_runs_say_whose_they_are(tmp_path: Path) -> None:
+    commands = ["c", "b", "c", "c", "c"]
+    rows = [{**ROW, "command": command} for command in commands]
+    (tmp_path / "a.json").write_text(json.dumps({"rows": rows}))
+    lines = markdown(tmp_path).splitlines()
+    assert lines[-2:] == ["- rows 1, 3-5: `c`, commit x, d, m", "- rows 2: `b`, commit x, d, m"]
+    (tmp_path / "a.json").write_text(json.dumps({"rows": rows[:1]}))
+    assert markdown(tmp_path).splitlines()[-2:] == ["", "`c`, commit x, d, m"]
