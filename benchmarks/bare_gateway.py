@@ -1,10 +1,14 @@
 """The least that a gateway can be: it makes the five requests of a turn, and keeps nothing.
 
 `python -m benchmarks.bare_gateway PORT STUB_URL` serves it: our HTTP stack and our client, without
-users, tools, limits, records or traces: what benchmarks/gateway.py cannot go below.
+users, tools, limits, records or traces: what benchmarks/gateway.py cannot go below. With a third
+word, milliseconds, it keeps its core busy for as long in each turn, a sixth before each request
+and after the last: what any program waits here that computes as much.
 """
 
+import gc
 import sys
+import time
 from typing import Any
 
 import uvicorn
@@ -29,8 +33,14 @@ def path_of(model: str) -> str:
     return "/v1/chat/completions" if model == "router" else f"/v1/models/{model}:predict"
 
 
-def app(stub: str) -> FastAPI:
-    """The app, in front of stub servers."""
+def app(stub: str, busy_ms: float = 0.0) -> FastAPI:
+    """The app, in front of stub servers.
+
+    Args:
+        stub: Their address.
+        busy_ms: Processor time of a turn besides its requests, >= 0.
+    """
+    piece_s = busy_ms / 1000 / (len(CALLS) + 1)
     made, http = FastAPI(), Pool()
 
     @made.get("/healthz")
@@ -45,17 +55,29 @@ def app(stub: str) -> FastAPI:
         }
         sent = to_json({"messages": body.messages})
         for model in CALLS:
+            _compute(piece_s)
             reply = await http.send(HttpRequest(stub + path_of(model), 30.0, sent, headers))
             found = from_json(reply.body)
+        _compute(piece_s)
         return Response(to_json(found), media_type="application/json")
 
     return made
 
 
+def _compute(seconds: float) -> None:
+    """Take so much of this thread's processor time."""
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        pass
+
+
 def main() -> None:
     """Serve until stopped."""
+    made = app(sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
-        app(sys.argv[2]),
+        made,
         port=int(sys.argv[1]),
         loop="uvloop",
         http="httptools",

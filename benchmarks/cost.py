@@ -29,6 +29,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.rows import row, save
+from benchmarks.servers import core_s
 from tastemaker.assistant.conversation import ItemList
 from tastemaker.assistant.cost_report import OwnRun, compare, show, third_party_tokens
 from tastemaker.assistant.http_client import Pool
@@ -151,13 +152,9 @@ def wait_until_up(service: Service, process: Any, log: Path) -> None:
         time.sleep(0.5)
 
 
-def core_s(session: int) -> float:
+def core_s_of_session(session: int) -> float:
     """Core seconds that a session's live processes have used so far."""
-    ticks = 0
-    for who in processes.session_members(session):
-        fields = Path(f"/proc/{who.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(core_s(who.pid) for who in processes.session_members(session))
 
 
 async def run_router(
@@ -253,14 +250,14 @@ def measure(
     tools = tool_requests(steps)
     with serving(home, wanted) as sessions:
         asyncio.run(run_router(conversations[:4], urls["router"], 2))  # warm
-        before_s = core_s(sessions["router"])
+        before_s = core_s_of_session(sessions["router"])
         done, wall_s = asyncio.run(run_router(conversations, urls["router"], concurrency))
-        router_core_s = core_s(sessions["router"]) - before_s
+        router_core_s = core_s_of_session(sessions["router"]) - before_s
         servers = ("encoder", "retrieval", "recommender")
         asyncio.run(run_tools(tools[:20], urls, live.bundle, item_ids))  # warm
-        before = {name: core_s(sessions[name]) for name in servers}
+        before = {name: core_s_of_session(sessions[name]) for name in servers}
         asyncio.run(run_tools(tools, urls, live.bundle, item_ids))
-        spent = {name: core_s(sessions[name]) - before[name] for name in servers}
+        spent = {name: core_s_of_session(sessions[name]) - before[name] for name in servers}
     by_tool = [step.is_exact(reply) for step, reply, _ in done if step.name != ANSWER]
     times = sorted(ms for _, _, ms in done)
     return OwnRun(

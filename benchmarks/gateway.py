@@ -1,6 +1,6 @@
 """What the gateway itself adds to a turn, and what reading a user's features takes.
 
-    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 13 minutes)
+    TASTEMAKER_HOME=... python -m benchmarks.gateway        (after the chain; 15 minutes)
 
 50 conversations at once, each of users of the catalogue: a turn, a pause of 2 seconds on average,
 and so on. The gateway is the real one with everything on: features by Feast on SQLite, database,
@@ -13,9 +13,11 @@ that makes the five requests and nothing else is measured in the same way: what 
 here at least. The three processes of a measurement share the machine. The first ten turns
 of each conversation do not count: from its hundredth turn on the gateway takes a fifth less CPU.
 
-On a shared host a virtual machine does not always run when it wants to: the kernel counts that time
-as stolen. The gateway is measured six times over, and of each percentile the median counts. It is
-told twice: over all rounds, and over the half of them in which the host took least.
+The gateway is measured four times over, and of each percentile the median counts. On a shared host
+a virtual machine does not always run when it wants to, of which its kernel counts a part as stolen.
+So a control is measured after each: the bare app, made to compute in each turn for as long as the
+gateway did. Its p99 is that of the machine and of turns that meet, whoever computes; what the
+gateway's has beyond it is the gateway's own stalls.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ from pydantic_core import from_json, to_json
 from benchmarks import feature_reads
 from benchmarks.bare_gateway import CALLS, path_of
 from benchmarks.rows import row, save
-from benchmarks.servers import free_port, start, wait
+from benchmarks.servers import Server, core_s, free_port, serving
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.examples import sample_users
 from tastemaker.assistant.http_client import Pool, Request
@@ -44,7 +47,7 @@ from tastemaker.core.home import Home
 
 COMMAND = "python -m benchmarks.gateway"
 CONVERSATIONS, TURNS, WARM_UP, THINK_S = 50, 12, 10, 2.0
-ROUNDS, QUIET = 6, 3
+ROUNDS = 4
 GOALS = {"p50": 10.0, "p99": 30.0}
 
 Turn = Callable[["Client", str, str | None, str], Awaitable[str]]
@@ -57,10 +60,29 @@ class Round:
     Attributes:
         ms: Of each turn beyond the time that the model servers held its requests.
         stolen: Share of the machine's busy time that its host gave to others.
+        busy_ms: Core milliseconds of a turn that the process asked took, of all its threads.
     """
 
     ms: np.ndarray
     stolen: float
+    busy_ms: float
+
+
+@dataclass
+class Rounds:
+    """All measurements.
+
+    Attributes:
+        direct: The five requests without a gateway.
+        bare: Through an app that makes them and nothing else.
+        through: Through the gateway.
+        control: Through the bare app, made to compute as long as the gateway.
+    """
+
+    direct: Round
+    bare: Round
+    through: list[Round]
+    control: list[Round]
 
 
 def main() -> None:
@@ -71,36 +93,35 @@ def main() -> None:
     gc.freeze()  # a collection of what is loaded here would look like the gateway's
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(home, Path(folder) / "home")  # its conversations and events go with it
-        through, bare, direct = _measured(copy, users)
+        rounds = _measured(copy, users)
     rows = []
 
-    def add(
-        metric: str, value: float, baseline: float | None, goal: float | None, unit: str
-    ) -> None:
+    def add(metric: str, value: float, baseline: float | None, unit: str, goal: Any = None) -> None:
+        print(f"{metric}: {value:.3g} {unit}" + (f" (goal {goal:g})" if goal else ""))
         rows.append(
             row(metric, value, baseline=baseline, goal=goal, unit=unit, seeds=1, command=COMMAND)
         )
 
-    quiet = sorted(through, key=lambda one: one.stolen)[:QUIET]
-    for what, rounds, goals in (
-        ("", through, GOALS),
-        (f" of the {QUIET} rounds in which the host took least", quiet, GOALS),
-        (" of an app that makes the five requests alone", [bare], {}),
+    direct = rounds.direct
+    for what, found, goals in (
+        ("", rounds.through, GOALS),
+        (" of an app that makes the five requests alone", [rounds.bare], {}),
+        (" of an app that makes them and computes as long as the gateway", rounds.control, {}),
     ):
         for name, percentile in (("p50", 50), ("p99", 99)):
-            value = _middle(rounds, direct, percentile)
+            value = _middle(found, direct, percentile)
             baseline = float(np.percentile(direct.ms, percentile))
-            print(f"overhead {name}{what}: {value:.1f} ms (no gateway {baseline:.1f} ms)")
-            add(
-                f"overhead_{name}_ms{what}, {CONVERSATIONS} conversations (baseline: no gateway)",
-                value,
-                baseline,
-                goals.get(name),
-                "ms",
-            )
-    for what, rounds in (("the rounds", through), (f"these {QUIET}", quiet)):
-        stolen = float(np.median([one.stolen for one in rounds]))
-        add(f"stolen by the host, of busy time, median of {what}", stolen, None, None, "share")
+            metric = f"overhead_{name}_ms{what}, {CONVERSATIONS} conversations"
+            add(f"{metric} (baseline: no gateway)", value, baseline, "ms", goals.get(name))
+    busy_ms = float(np.median([one.busy_ms for one in rounds.through]))
+    add(
+        "core time of a turn (baseline: the five requests alone)",
+        busy_ms,
+        rounds.bare.busy_ms,
+        "ms",
+    )
+    stolen = float(np.median([one.stolen for one in rounds.through]))
+    add("stolen by the host, of busy time, median of the rounds", stolen, None, "share")
     save("gateway", [*rows, *feature_reads.measure()])
 
 
@@ -110,41 +131,48 @@ def _middle(rounds: list[Round], direct: Round, percentile: int) -> float:
     return float(np.median([np.percentile(one.ms - http_ms, percentile) for one in rounds]))
 
 
-def _measured(home: Home, users: list[str]) -> tuple[list[Round], Round, Round]:
-    """Rounds through the gateway; the bare app; and the model calls without either."""
-    stub_port, port, bare_port = free_port(), free_port(), free_port()
-    stub_url, url, bare_url = (f"http://127.0.0.1:{one}" for one in (stub_port, port, bare_port))
+def _measured(home: Home, users: list[str]) -> Rounds:
+    stub_port, port = free_port(), free_port()
+    stub_url = f"http://127.0.0.1:{stub_port}"
     words = ["--port", str(port)]
     for name in ("encoder", "retrieval", "recommender", "router"):
         words += [f"--{name}-url", stub_url]
-    stub = start("benchmarks.stub_servers", [str(stub_port)], home)
-    started = [stub]
-    try:
-        wait(f"{stub_url}/ready", stub)
-        direct = _round(stub_url, stub_url, users, _directly)
-        started.append(start("benchmarks.bare_gateway", [str(bare_port), stub_url], home))
-        wait(f"{bare_url}/healthz", started[-1])
-        bare = _round(bare_url, stub_url, users, _barely)
-        started.append(start("tastemaker.assistant.gateway", words, home))
-        wait(f"{url}/healthz", started[-1])
-        rounds: list[Round] = []
-        for number in range(ROUNDS):
-            rounds.append(one := _round(url, stub_url, users, _through))
-            p50, p99 = (_middle([one], direct, percentile) for percentile in (50, 99))
-            said = f"overhead p50 {p50:.1f} ms, p99 {p99:.1f} ms, stolen {one.stolen:.1%}"
-            print(f"round {number + 1}: {said}", flush=True)
-        return rounds, bare, direct
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait(20)
+    with serving(
+        "benchmarks.stub_servers", stub_port, [str(stub_port)], home, health="/ready"
+    ) as stub:
+        direct = _round(stub, stub_url, users, _directly)
+        with _bare(stub_url, home) as app:
+            bare = _round(app, stub_url, users, _barely)
+        rounds = Rounds(direct, bare, [], [])
+        with serving("tastemaker.assistant.gateway", port, words, home) as gateway:
+            for number in range(ROUNDS):
+                rounds.through.append(_round(gateway, stub_url, users, _through))
+                more_ms = max(0.0, rounds.through[-1].busy_ms - bare.busy_ms)
+                with _bare(stub_url, home, more_ms) as app:
+                    rounds.control.append(_round(app, stub_url, users, _barely))
+                _tell(number + 1, rounds)
+        return rounds
 
 
-def _round(url: str, stub: str, users: list[str], turn: Turn) -> Round:
-    busy, stolen = _jiffies()
-    ms = asyncio.run(_measure(url, stub, users, turn))
+def _bare(stub: str, home: Home, busy_ms: float = 0.0) -> AbstractContextManager[Server]:
+    port = free_port()
+    return serving("benchmarks.bare_gateway", port, [str(port), stub, str(busy_ms)], home)
+
+
+def _tell(number: int, rounds: Rounds) -> None:
+    for what, found in (("gateway", rounds.through[-1]), ("control", rounds.control[-1])):
+        p50, p99 = (_middle([found], rounds.direct, percentile) for percentile in (50, 99))
+        said = f"overhead p50 {p50:.1f} ms, p99 {p99:.1f} ms, core {found.busy_ms:.1f} ms a turn"
+        print(f"round {number}, {what}: {said}, stolen {found.stolen:.1%}", flush=True)
+
+
+def _round(server: Server, stub: str, users: list[str], turn: Turn) -> Round:
+    (busy, stolen), core_before_s = _jiffies(), core_s(server.process.pid)
+    ms = asyncio.run(_measure(server.url, stub, users, turn))
     busy_after, stolen_after = _jiffies()
-    return Round(ms, (stolen_after - stolen) / max(1, busy_after - busy))
+    core_ms = (core_s(server.process.pid) - core_before_s) * 1000
+    num_turns = CONVERSATIONS * (TURNS + WARM_UP)
+    return Round(ms, (stolen_after - stolen) / max(1, busy_after - busy), core_ms / num_turns)
 
 
 def _jiffies() -> tuple[int, int]:

@@ -9,7 +9,6 @@ in both.
 """
 
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.rows import row, save
+from benchmarks.servers import core_s
 from tastemaker.core.home import Home
 from tastemaker.serving import control, state
 from tastemaker.serving.asked import Asked
@@ -107,12 +107,6 @@ async def core_ms_of(pid: int, url: str) -> float:
         for _ in range(ROUNDS):
             await burst(client, url)
         return (core_s(pid) - before) * 1000 / (ROUNDS * BURST)
-
-
-def core_s(pid: int) -> float:
-    """Core seconds that a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def one(client: aiohttp.ClientSession, url: str) -> float:

@@ -5,12 +5,46 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
 from tastemaker.core.home import Home
 
 _PATIENT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: its address and its process."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+
+@contextmanager
+def serving(
+    module: str, port: int, words: list[str], home: Home, health: str = "/healthz"
+) -> Iterator[Server]:
+    """Start a server and wait until it answers; end it with the block.
+
+    Args:
+        module: Run as a process.
+        port: That `words` make it listen on.
+        words: Its command line.
+        home: Its TASTEMAKER_HOME.
+        health: Path that answers 200 when it is ready.
+    """
+    process = start(module, words, home)
+    try:
+        wait(f"http://127.0.0.1:{port}{health}", process)
+        yield Server(f"http://127.0.0.1:{port}", process)
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
@@ -44,3 +78,9 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def core_s(pid: int) -> float:
+    """Core seconds that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
