@@ -17,7 +17,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.rows import row, save
-from benchmarks.servers import free_port, start, wait
+from benchmarks.servers import free_port, serving
 from tastemaker.assistant.http_client import MAX_REPLY_BYTES, Pool, Request
 from tastemaker.core.home import Home
 
@@ -29,15 +29,11 @@ BODY, HEADERS = b'{"instances": []}', {"Content-Type": "application/json"}
 def main() -> None:
     """Time both and write the row."""
     port = free_port()
-    server = start("benchmarks.stub_servers", [str(port)], Home.open())
-    try:
-        wait(f"http://127.0.0.1:{port}/ready", server)
-        url = f"http://127.0.0.1:{port}/v1/models/retrieval:predict"
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            ours, theirs = runner.run(_measure(url))
-    finally:
-        server.terminate()
-        server.wait(20)
+    with (
+        serving("benchmarks.stub_servers", port, [str(port)], Home.open(), "/ready") as server,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        ours, theirs = runner.run(_measure(f"{server.url}/v1/models/retrieval:predict"))
     print(f"{ours:.3f} ms of processor a request; aiohttp {theirs:.3f} ms")
     save(
         "http_client",

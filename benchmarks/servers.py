@@ -38,16 +38,16 @@ def serving(
         home: Its TASTEMAKER_HOME.
         health: Path that answers 200 when it is ready.
     """
-    process = start(module, words, home)
+    process = _start(module, words, home)
     try:
-        wait(f"http://127.0.0.1:{port}{health}", process)
+        _wait(f"http://127.0.0.1:{port}{health}", process)
         yield Server(f"http://127.0.0.1:{port}", process)
     finally:
         process.terminate()
         process.wait(20)
 
 
-def start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
+def _start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]":
     """Run a module as a process, on one thread, with a home."""
     environment = {**os.environ, "TASTEMAKER_HOME": str(home.root), "OMP_NUM_THREADS": "1"}
     for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):
@@ -55,7 +55,7 @@ def start(module: str, words: list[str], home: Home) -> "subprocess.Popen[bytes]
     return subprocess.Popen([sys.executable, "-m", module, *words], env=environment)
 
 
-def wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     """Until an address answers 200, and not that a part is missing yet.
 
     Raises:
