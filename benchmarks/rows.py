@@ -32,12 +32,6 @@ def row(
         seeds: How many.
         command: What anyone runs to get it again.
     """
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--exclude=*", "--dirty=+changes"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
     return {
         "metric": metric,
         "value": round(value, 4),
@@ -46,10 +40,22 @@ def row(
         "unit": unit,
         "seeds": seeds,
         "command": command,
-        "commit": commit,
+        "commit": commit_of(RESULTS.parents[1]),
         "date": date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
     }
+
+
+def commit_of(checkout: Path) -> str:
+    """The commit of a checkout, `+changes` behind it where other files than results differ."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(checkout), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    others = (".", ":!benchmarks/results", ":!benchmarks/RESULTS.md")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *others)
+    return git("rev-parse", "--short", "HEAD") + ("+changes" if changed else "")
 
 
 def save(name: str, rows: list[dict[str, Any]]) -> None:
