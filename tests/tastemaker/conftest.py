@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,21 @@ class Postgres:
     def stop(self) -> None:
         """Stop it as a crash would."""
         self._run("stop", "-m", "immediate")
+
+    def freeze(self) -> None:
+        """Let it hang: connections stay open, and nobody answers."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for pid in reversed(self._pids()):
+            os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        top = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        below = Path(f"/proc/{top}/task/{top}/children").read_text().split()
+        return [int(top), *map(int, below)]
 
     def _run(self, *words: str) -> None:
         data = str(self.folder / "data")

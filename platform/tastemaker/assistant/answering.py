@@ -20,7 +20,7 @@ from tastemaker.assistant.reply import Reply, shown_items, step_body
 from tastemaker.assistant.tracing import OUTGOING, TurnTrace
 from tastemaker.assistant.transcript import NATIVE
 from tastemaker.assistant.turn import Answer, Question, Step
-from tastemaker.core.database import work
+from tastemaker.core.database import work, work_to_its_end
 from tastemaker.data import event_log
 from tastemaker.features.signals import Signals
 
@@ -86,12 +86,13 @@ class Answering:
                 yield reply
         except (asyncio.CancelledError, GeneratorExit):
             if status != "done":
-                self._store_broken_off(trace, "cancelled")
+                status = "cancelled"
+                await self._store_broken_off(trace, status)
                 status = self.kept
             raise
         except Exception:
             if self.attempts:  # what it cost is not lost with it
-                self._store_broken_off(trace, status)
+                await self._store_broken_off(trace, status)
             raise
         finally:
             session.metrics.running.dec()
@@ -180,10 +181,11 @@ class Answering:
             user_id=self.asked.user,
         )
 
-    def _store_broken_off(self, trace: TurnTrace, status: str) -> None:
-        entries = self._entries()
+    async def _store_broken_off(self, trace: TurnTrace, status: str) -> None:
+        """Store what was done; a client that leaves is said to have left more than once."""
+        engine, entries = self.session.conversations.engine, self._entries()
         record = replace(self._record(trace, entries), status=status)
-        self._keep(self.conversation.turns, None, record, entries)
+        await work_to_its_end(engine, self._keep, self.conversation.turns, None, record, entries)
 
     def _keep(
         self,

@@ -39,7 +39,7 @@ from tastemaker.assistant.services import Services, make_services
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.tools.mcp_server import PATH, McpEndpoint
 from tastemaker.core.config import from_settings
-from tastemaker.core.database import checkpoint
+from tastemaker.core.database import checkpoint, work
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
@@ -127,8 +127,12 @@ def _add_health(app: FastAPI, services: Services) -> None:
     async def metrics() -> Response:
         """Counters for Prometheus."""
         services.tracing.settle()
-        text = generate_latest(services.metrics.registry) + generate_latest(REGISTRY)
+        text = await work(services.engine, _counted, services)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _counted(services: Services) -> bytes:
+    return bytes(generate_latest(services.metrics.registry) + generate_latest(REGISTRY))
 
 
 async def _sweep(services: Services) -> None:

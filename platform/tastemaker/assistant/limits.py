@@ -15,7 +15,7 @@ from sqlalchemy import Column, Engine, Float, String, Table, bindparam, select, 
 
 from tastemaker.assistant.errors import TooMany
 from tastemaker.assistant.identity import Caller
-from tastemaker.core.database import metadata
+from tastemaker.core.database import metadata, work
 from tastemaker.core.statements import Direct, Statement, reading
 
 COPY_S = 10.0  # what other processes spent is seen after so long
@@ -77,27 +77,22 @@ class Limits:
     _spent: dict[str, Spent] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def check(self, caller: Caller) -> None:
-        """Count one request that can cost money, or refuse it.
-
-        Raises:
-            TooMany: The minute's requests or the day's cents are used up.
-        """
-        self.check_spend(caller)
-        self.check_rate(caller)
-
-    def check_spend(self, caller: Caller) -> None:
+    async def check_spend(self, caller: Caller) -> float:
         """Refuse a caller whose money is gone.
 
         What is free does not ask this: nobody has to pay to see or delete their data.
 
+        Returns:
+            Cents that are left of today's, as `remaining` gives them.
+
         Raises:
             TooMany: The day's cents are used up.
         """
-        if (left := self.remaining(caller)) <= 0:
+        if (left := await self.remaining(caller)) <= 0:
             until_s = _DAY_S - self.clock() % _DAY_S
             spent = f"{caller.cents_per_day - left:.2f} of {caller.cents_per_day:g} cents"
             raise TooMany(f"{spent} of this UTC day are spent", retry_after_s=until_s)
+        return left
 
     def check_rate(self, caller: Caller) -> None:
         """Count one request, or refuse it.
@@ -118,7 +113,7 @@ class Limits:
                 raise TooMany(f"more than {per_minute} requests a minute", retry_after_s=wait_s)
             bucket.tokens -= 1
 
-    def remaining(self, caller: Caller) -> float:
+    async def remaining(self, caller: Caller) -> float:
         """Cents that a caller may still spend today; infinite without a limit.
 
         Give it to a turn as its budget: requests that run at the same time were all let in while
@@ -129,10 +124,7 @@ class Limits:
         now_s, day = self._now()
         held = self._spent.get(caller.name)
         if held is None or held.day != day or now_s - held.at_s >= COPY_S:
-            with reading(self.engine) as direct:
-                found = direct.one(_SPENT, {"name": caller.name, "today": day})
-            cents = 0.0 if found is None else float(found.cents)
-            held = self.keep(Spent(caller.name, day, cents, now_s))
+            held = await work(self.engine, self._read, caller.name, day, now_s)
         return caller.cents_per_day - held.cents
 
     def charge(self, direct: Direct, name: str, cents: float) -> Spent:
@@ -161,6 +153,11 @@ class Limits:
                 spent = replace(spent, cents=max(held.cents, spent.cents))
             self._spent[name] = spent
             return spent
+
+    def _read(self, name: str, day: str, now_s: float) -> Spent:
+        with reading(self.engine) as direct:
+            found = direct.one(_SPENT, {"name": name, "today": day})
+        return self.keep(Spent(name, day, 0.0 if found is None else float(found.cents), now_s))
 
     def _now(self) -> tuple[float, str]:
         now_s = self.clock()

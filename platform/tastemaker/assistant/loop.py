@@ -78,6 +78,7 @@ class Assistant:
         Yields:
             Each step as it is done, then the answer. A fault ends in an answer too.
         """
+        await self.registry.look()
         run = _Run(self, question, trace, [] if attempts is None else attempts)
         with trace.part("user"):
             await run.meet_user()

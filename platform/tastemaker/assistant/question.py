@@ -12,6 +12,7 @@ from tastemaker.assistant.conversation import ItemList, Turn, carried_over, know
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.assistant.turn import Call, Question
+from tastemaker.core.database import work
 from tastemaker.core.errors import NotFound, SpaceMismatch
 from tastemaker.features.signals import Signals
 from tastemaker.router import messages as codec
@@ -59,7 +60,7 @@ class Questions:
         if asked.images:
             await self._pictures(asked, made)
         if asked.board or asked.complete_board:
-            self._board(asked, made)
+            await self._board(asked, made)
         if asked.similar_to is not None:
             self._click(asked.similar_to, made)
         if asked.outcome and made.call is None:
@@ -105,11 +106,11 @@ class Questions:
         if asked.shop_room:
             made.call = Call("shop_room", {"item": f"@{number}#1"})
 
-    def _board(self, asked: Asked, made: "_Making") -> None:
+    async def _board(self, asked: Asked, made: "_Making") -> None:
         wanted = asked.complete_board or asked.board or ""
         if asked.user is None:
             raise NotFound(f"no board {wanted!r}: boards belong to a user, and none is named")
-        board = self.boards.get(wanted, asked.user)
+        board = await work(self.boards.engine, self.boards.get, wanted, asked.user)
         ids = tuple(i for i in board.items if i in self.catalogue.place)[: codec.MAX_ITEMS]
         if not ids:
             raise BadRequest(f"board {wanted!r} is empty: put an item on it first", "tastemaker")

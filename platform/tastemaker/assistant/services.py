@@ -27,7 +27,7 @@ from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.registry import Registry
 from tastemaker.assistant.tracing import Tracing
-from tastemaker.core.database import database_fault, open_database, work
+from tastemaker.core.database import DatabaseHealth, open_database
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
 from tastemaker.features.item_facts import read_item_facts
@@ -41,7 +41,7 @@ class Services:
         home: Where everything lives.
         config: The gateway's whole configuration.
         catalogue: Items and vectors.
-        engine: The operational database.
+        engine, database: The operational database, and whether it serves.
         http: Sends requests to the servers.
         identity, limits: Who asks, and how much they may.
         features: What is known of users and sessions.
@@ -56,6 +56,7 @@ class Services:
     config: GatewayConfig
     catalogue: Catalogue
     engine: Engine
+    database: DatabaseHealth
     http: HttpClient
     identity: Identity
     limits: Limits
@@ -75,9 +76,10 @@ class Services:
 
     async def readiness(self) -> dict[str, str]:
         """By part, an empty string when it can serve, else why not."""
-        models, members = await asyncio.gather(self.upstreams.readiness(), self.policy.readiness())
+        models, members, database = await asyncio.gather(
+            self.upstreams.readiness(), self.policy.readiness(), self.database.fault()
+        )
         down = "" if self.features.outbox.opened else "the feature store is not open"
-        database = await work(self.engine, database_fault, self.engine)
         return {**models, **members, "features": down, "database": database}
 
     def needed(self) -> set[str]:
@@ -150,6 +152,7 @@ def make_services(
         config=config,
         catalogue=catalogue,
         engine=engine,
+        database=DatabaseHealth(engine),
         http=http,
         identity=Identity(config.identity, engine, http),
         limits=spending,

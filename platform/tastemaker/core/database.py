@@ -24,6 +24,9 @@ metadata = MetaData()
 P = ParamSpec("P")
 T = TypeVar("T")
 _BUSY_MS = 10_000  # that another process is waited for
+# How long a Postgres that says nothing is waited for: s to connect, ms for what was sent to arrive.
+_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+_LOOK_S = 1.5
 _KINDS = ("sqlite", "postgresql")
 _WRITING = "tastemaker_writing"
 _writers: WeakKeyDictionary[Engine, threading.RLock] = WeakKeyDictionary()  # of SQLite files
@@ -48,7 +51,7 @@ def open_database(url: str) -> Engine:
         if kind not in _KINDS:
             said = f"{kind!r}: one of {', '.join(_KINDS)} is needed"
             raise ConfigError(f"database {_without_password(url)} cannot be opened: {said}")
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        engine = _engine(url)
         if engine.dialect.name == "sqlite":
             if file := make_url(url).database:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +66,14 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def _engine(url: str) -> Engine:
+    """Not connected yet; what the URL says of its own patience holds."""
+    if url.startswith("sqlite"):
+        return create_engine(url)
+    patience = {k: v for k, v in _PATIENCE.items() if k not in make_url(url).query}
+    return create_engine(url, pool_pre_ping=True, connect_args=patience)
+
+
 async def work(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do a small piece of database work for a coroutine.
 
@@ -74,14 +85,42 @@ async def work(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kw
     return await asyncio.to_thread(do, *args, **kwargs)
 
 
-def database_fault(engine: Engine) -> str:
-    """Why the database can serve nobody now, empty when it can."""
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-    except SQLAlchemyError as error:
-        return f"the database does not answer: {type(error).__name__}"
-    return ""
+async def work_to_its_end(
+    engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """As `work`; it is done whole where whoever waits for it is cancelled meanwhile."""
+    if engine.dialect.name == "sqlite":
+        return do(*args, **kwargs)
+    return await asyncio.shield(asyncio.to_thread(do, *args, **kwargs))
+
+
+class DatabaseHealth:
+    """Whether a database serves; one that hangs is asked once, however many want to know.
+
+    Args:
+        engine: Of the database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._looking: asyncio.Future[str] | None = None
+
+    async def fault(self) -> str:
+        """Why it can serve nobody now, empty when it can; known after 1.5 s."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(work(self.engine, self._fault))
+        done, _ = await asyncio.wait({self._looking}, timeout=_LOOK_S)
+        if not done:
+            return f"the database does not answer in {_LOOK_S} s"
+        return self._looking.result()
+
+    def _fault(self) -> str:
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError as error:
+            return f"the database does not answer: {type(error).__name__}"
+        return ""
 
 
 def checkpoint(engine: Engine) -> None:

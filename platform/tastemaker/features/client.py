@@ -5,6 +5,7 @@ a turn is never held up or failed by it.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from prometheus_client import REGISTRY, CollectorRegistry
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from tastemaker.core.home import Home
 from tastemaker.data import event_log
@@ -150,8 +152,14 @@ class FeatureClient:
         return await asyncio.to_thread(self.outbox.forget, user_id)
 
     def staleness_s(self) -> float:
-        """How far the store is behind the log: age of the oldest waiting event, 0 for none."""
-        oldest_ms = event_log.oldest_pending_ms(self.engine)
+        """How far the store is behind the log: age of the oldest waiting event, 0 for none.
+
+        NaN where the database does not say.
+        """
+        try:
+            oldest_ms = event_log.oldest_pending_ms(self.engine)
+        except SQLAlchemyError:
+            return math.nan
         return 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
 
     async def close(self) -> None:

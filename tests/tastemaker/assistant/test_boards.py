@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from tastemaker.assistant.boards import MAX_ITEMS, BoardStore, folded
 from tastemaker.core.database import open_database
@@ -8,9 +9,9 @@ from tastemaker.core.errors import DataError, NotFound
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> BoardStore:
+def store(each_database: Engine) -> BoardStore:
     ticks = iter(range(1, 1000))
-    return BoardStore(open_database(f"sqlite:///{tmp_path}/a.db"), lambda: float(next(ticks)))
+    return BoardStore(each_database, lambda: float(next(ticks)))
 
 
 def test_a_board_lives_from_creation_to_deletion(store: BoardStore) -> None:

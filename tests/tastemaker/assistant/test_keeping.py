@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_a_turn_leaves_its_record_its_money_and_what_was_shown(
     assert Records(engine).of_turn("t1", ADA) is not None
     assert [entry["cents"] for entry in keeper.ledger.of_turn("t1")] == [0.1]
     for limits in (keeper.limits, Limits(engine)):
-        assert limits.remaining(PAYER) == pytest.approx(0.9)
+        assert asyncio.run(limits.remaining(PAYER)) == pytest.approx(0.9)
     shown = event_log.since(engine)
     assert [(event.item_id, event.action) for event in shown] == [
         ("a", "impression"),
@@ -134,7 +135,7 @@ def test_all_or_nothing(keeper: Keeper, engine: Engine, monkeypatch: pytest.Monk
         keeper.keep(left(keeper))
     assert Records(engine).of_turn("t1", ADA) is None
     assert keeper.ledger.of_turn("t1") == []
-    assert keeper.limits.remaining(PAYER) == 1.0
+    assert asyncio.run(keeper.limits.remaining(PAYER)) == 1.0
 
 
 def test_a_deleted_conversation_is_not_brought_back(keeper: Keeper, engine: Engine) -> None:

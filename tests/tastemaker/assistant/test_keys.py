@@ -6,13 +6,12 @@ from sqlalchemy import Engine, text
 
 from tastemaker.assistant import keys
 from tastemaker.assistant.keys import CACHED_S, KeyStore
-from tastemaker.core.database import open_database
 from tastemaker.core.errors import ConfigError, NotFound
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    return open_database(f"sqlite:///{tmp_path}/a.db")
+def engine(each_database: Engine) -> Engine:
+    return each_database
 
 
 def test_a_key_is_found_again_with_all_that_it_allows(engine: Engine) -> None:

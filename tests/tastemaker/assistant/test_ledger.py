@@ -1,17 +1,16 @@
 import threading
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from tastemaker.assistant.ledger import DAY_MS, Attempt, Ledger
 from tastemaker.assistant.prices import Prices
-from tastemaker.core.database import open_database
 from tastemaker.core.errors import ConfigError
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(open_database(f"sqlite:///{tmp_path}/a.db"), Prices.read())
+def ledger(each_database: Engine) -> Ledger:
+    return Ledger(each_database, Prices.read())
 
 
 def a_turn(ledger: Ledger, turn: str, **who: str) -> None:

@@ -1,20 +1,38 @@
 """The gateway on Postgres, as on a cluster: the same turns, from two gateways at once."""
 
+import asyncio
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from tastemaker.assistant.catalogue import Catalogue
+from tastemaker.assistant.conversation_tables import turns_table
 from tastemaker.assistant.gateway import build_app
+from tastemaker.assistant.identity import IdentityConfig
+from tastemaker.assistant.keys import KeyStore
+from tastemaker.assistant.tools.registry import RegistryConfig
 from tastemaker.core.home import Home
-from tests.tastemaker.assistant.conftest import CONFIG, URLS, Servers, serving
+from tests.tastemaker.assistant.conftest import (
+    CONFIG,
+    URLS,
+    Servers,
+    search_then_answer,
+    serving,
+)
+from tests.tastemaker.assistant.drill_site import Router, site_of, until
+from tests.tastemaker.assistant.test_drills_clients import leave, question
+from tests.tastemaker.assistant.tools.mcp_servers import mcp_server, tool
 from tests.tastemaker.assistant.wires import Wired
 from tests.tastemaker.conftest import Postgres
+
+HANGS = "the database does not answer in 1.5 s"
 
 
 @pytest.fixture
@@ -146,3 +164,128 @@ def test_a_database_that_goes_while_a_turn_is_under_way(
         assert "database does not answer" in reply.text.splitlines()[-2]
         servers.script = plan
         assert ask(client, "red lamp")["items"]
+
+
+def test_a_database_that_hangs_holds_up_nothing_that_does_not_need_it(
+    tmp_path: Path,
+    catalogue: Catalogue,
+    servers: Servers,
+    postgres: Postgres,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
+    with (
+        serving(app) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        conversation = ask(client, "pink vase")["conversation"]
+        postgres.freeze()
+        try:
+            waiting = pool.submit(ask, client, "red lamp", conversation)
+            with httpx.Client(base_url=address, timeout=10) as another:
+                for _ in range(3):
+                    assert another.get("/").status_code == 200
+                    told = another.get("/healthz").json()["services"]["database"]
+                    assert told == {"ready": False, "reason": HANGS}
+            assert not waiting.done()
+        finally:
+            postgres.thaw()
+        assert waiting.result(20)["conversation"] == conversation
+        assert client.get("/healthz").json()["services"]["database"]["ready"]
+        assert ask(client, "blue rug", conversation)["conversation"] == conversation
+
+
+@contextmanager
+def in_the_event_loop(engine: Engine) -> Iterator[list[str]]:
+    """Where a connection was taken in a thread that runs an event loop: all its requests wait."""
+    found: list[str] = []
+
+    def taken(*_: object) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        ours = [frame for frame in traceback.extract_stack() if "/tastemaker/" in frame.filename]
+        found.append(" < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(ours)))
+
+    event.listen(engine, "checkout", taken)
+    yield found
+    event.remove(engine, "checkout", taken)
+
+
+def test_no_request_waits_for_the_database_in_the_event_loop(
+    tmp_path: Path,
+    catalogue: Catalogue,
+    servers: Servers,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    config = CONFIG.model_copy(
+        update={
+            "identity": IdentityConfig(auth="keys"),
+            "tools": RegistryConfig(allow_private_endpoints=True),
+        }
+    )
+    app = build_app(Home(tmp_path), catalogue, URLS, config, http=Wired(servers))
+    engine = app.state.services.engine
+    key, _ = KeyStore(engine).create("web", roles=["operator", "service"], cents_per_day=1e6)
+    bearer = {"Authorization": f"Bearer {key}"}
+    item = catalogue.items[0].item_id
+    with (
+        in_the_event_loop(engine) as found,
+        mcp_server([tool("forecast", "The weather.")]) as weather,
+        serving(app) as address,
+        httpx.Client(base_url=address, timeout=30, headers=bearer) as client,
+    ):
+
+        def send(method: str, path: str, **body: Any) -> dict[str, Any]:
+            reply = client.request(method, path, json=body or None)
+            assert reply.is_success, (path, reply.text)
+            return dict(reply.json()) if reply.content[:1] == b"{" else {}
+
+        send("POST", "/api/tools", name="weather", url=weather)
+        first = ask(client, "pink vase", **{"Idempotency-Key": "k"})
+        ask(client, "pink vase", **{"Idempotency-Key": "k"})
+        conversation = first["conversation"]
+        board = send("POST", "/api/boards", user="ada", title="Blue", items=[item])["board_id"]
+        for about in ({"board": board}, {"complete_board": board}, {"similar_to": item}):
+            ours = {"conversation": conversation, **about}
+            said = [{"role": "user", "content": "red lamp"}]
+            send("POST", "/v1/chat/completions", messages=said, user="ada", tastemaker=ours)
+        events = [{"item_id": item, "action": "save"}]
+        send("POST", "/api/events", user="ada", events=events, conversation=conversation)
+        response = send("POST", "/v1/responses", input="a tray", user="ada")["id"]
+        send("POST", "/v1/responses", input="more", user="ada", previous_response_id=response)
+        for path in (
+            f"/v1/responses/{response}?user=ada",
+            f"/v1/conversations/{conversation}?user=ada",
+            f"/api/boards/{board}?user=ada",
+        ):
+            send("GET", path)
+            send("DELETE", path)
+        for path in ("/api/users/ada", "/api/boards?user=ada", "/api/tools", "/api/ledger"):
+            send("GET", path)
+        for path in ("/metrics", "/healthz"):
+            client.get(path)
+        send("DELETE", "/api/tools/weather")
+        send("DELETE", "/api/users/ada")
+    assert not found, "\n".join(found)
+
+
+def test_nor_does_a_turn_that_is_broken_off(
+    tmp_path: Path, servers: Servers, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    router = Router(search_then_answer, delay_s=30)
+    with site_of(tmp_path, servers, router) as site:
+        with in_the_event_loop(site.services.engine) as found:
+            for stream in (False, True):
+                body, asked = question("red sofa", stream=stream), len(router.asked)
+                leave(site, body, lambda n=asked: router.asked[n:], key=f"k-{stream}")
+            until(lambda: site.count(turns_table) == 2)
+            assert [told["status"] for told in site.records()] == ["cancelled"] * 2
+        assert not found, "\n".join(found)

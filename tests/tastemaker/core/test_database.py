@@ -1,9 +1,12 @@
+import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, inspect, text
 
+from tastemaker.core import database
 from tastemaker.core.database import open_database
 from tastemaker.core.errors import ConfigError
 
@@ -29,6 +32,18 @@ def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
     blocked.write_text("")
     with pytest.raises(ConfigError, match=r"file/a\.db"):
         open_database(f"sqlite:///{blocked}/a.db")
+
+
+def test_a_postgres_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql+psycopg://me:hunter2@127.0.0.1:{silent.getsockname()[1]}/db"
+        for url in (f"{address}?connect_timeout=2", address):
+            began_s = time.monotonic()
+            with pytest.raises(ConfigError, match="timeout expired") as caught:
+                open_database(url)
+            assert 1.5 < time.monotonic() - began_s < 4.5
+            assert "hunter2" not in str(caught.value)
+            monkeypatch.setitem(database._PATIENCE, "connect_timeout", 2)
 
 
 def test_threads_write_one_after_another_and_none_waits_long(tmp_path: Path) -> None:

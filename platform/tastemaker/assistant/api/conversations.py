@@ -9,6 +9,7 @@ from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import ConversationId, UserId
 from tastemaker.assistant.reply import Reply
 from tastemaker.assistant.services import Services
+from tastemaker.core.database import work
 from tastemaker.core.errors import NotFound
 
 
@@ -50,7 +51,8 @@ def routes(services: Services) -> APIRouter:
         conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> ConversationBody:
         """All turns of a conversation."""
-        records = services.records.of_conversation(conversation_id, caller.owner(user))
+        find = services.records.of_conversation
+        records = await work(services.engine, find, conversation_id, caller.owner(user))
         if records is None:
             raise NotFound(f"no conversation {conversation_id!r}")
         turns = [_turn(Reply.of_record(record)) for record in records]
@@ -61,7 +63,8 @@ def routes(services: Services) -> APIRouter:
         conversation_id: ConversationId, caller: Asking, user: UserId | None = None
     ) -> Deleted:
         """Delete a conversation with all that is kept of it."""
-        if not services.conversations.delete(conversation_id, caller.owner(user)):
+        drop = services.conversations.delete
+        if not await work(services.engine, drop, conversation_id, caller.owner(user)):
             raise NotFound(f"no conversation {conversation_id!r}")
         return Deleted(id=conversation_id)
 

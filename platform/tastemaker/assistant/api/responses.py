@@ -31,6 +31,7 @@ from tastemaker.assistant.reply import Reply, step_body
 from tastemaker.assistant.services import Services
 from tastemaker.assistant.settings import AssistantConfig
 from tastemaker.assistant.turn import Step
+from tastemaker.core.database import work
 from tastemaker.core.errors import NotFound
 
 
@@ -95,7 +96,7 @@ def routes(services: Services) -> APIRouter:
         user = caller.act_for(body.user)
         asked = read_request(body, services.config.assistant, user)
         if body.previous_response_id is not None:
-            record = _record(services, body.previous_response_id, caller.owner(user))
+            record = await _record(services, body.previous_response_id, caller.owner(user))
             asked = replace(asked, conversation=record["conversation"])
         before = body.previous_response_id
         events = turns.run(
@@ -112,7 +113,7 @@ def routes(services: Services) -> APIRouter:
         response_id: ResponseId, caller: Asking, user: UserId | None = None
     ) -> dict[str, Any]:
         """A response that was given before."""
-        record = _record(services, response_id, caller.owner(user))
+        record = await _record(services, response_id, caller.owner(user))
         return response_body(Reply.of_record(record), None)
 
     @api.delete("/v1/responses/{response_id}")
@@ -121,8 +122,9 @@ def routes(services: Services) -> APIRouter:
     ) -> dict[str, Any]:
         """Delete a response; later turns no longer see it."""
         who = caller.owner(user)
-        _record(services, response_id, who)
-        services.conversations.delete_turn(response_id.removeprefix("resp_"), who)
+        await _record(services, response_id, who)
+        drop = services.conversations.delete_turn
+        await work(services.engine, drop, response_id.removeprefix("resp_"), who)
         return {"id": response_id, "object": "response", "deleted": True}
 
     return api
@@ -284,8 +286,9 @@ class _Numbered:
         return turns.sse(body, event=kind)
 
 
-def _record(services: Services, response_id: str, owner: Owner) -> dict[str, Any]:
-    record = services.records.of_turn(response_id.removeprefix("resp_"), owner)
+async def _record(services: Services, response_id: str, owner: Owner) -> dict[str, Any]:
+    turn_id = response_id.removeprefix("resp_")
+    record = await work(services.engine, services.records.of_turn, turn_id, owner)
     if record is None or not response_id.startswith("resp_"):
         raise NotFound(f"no response {response_id!r}")
     return record

@@ -76,6 +76,7 @@ def routes(services: Any) -> APIRouter:
     async def tools(caller: Asking) -> ToolList:
         """The native tools, and those that the caller may use of the added ones."""
         operator = "operator" in caller.roles
+        await registry.look()
         added = [t for t in registry.tools() if operator or caller.roles & set(t.roles)]
         outside = [_out(tool, registry, operator=operator) for tool in added]
         return ToolList(tools=[*_native(), *outside])

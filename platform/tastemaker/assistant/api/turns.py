@@ -75,13 +75,12 @@ async def run(
 async def _fresh(
     services: Services, caller: Caller, asked: Asked, claim: Claim | None = None
 ) -> Events:
-    services.limits.check_spend(caller)  # the rate was counted with the credentials
+    left_cents = await services.limits.check_spend(caller)  # the rate is counted already
 
     def stored(turn: Reply) -> None:
         if claim is not None and turn.status == "done":
             services.idempotency.finish(claim, turn.id)
 
-    left_cents = services.limits.remaining(caller)
     async with aclosing(services.session.answer(asked, caller, left_cents, stored)) as events:
         async for event in events:
             yield event

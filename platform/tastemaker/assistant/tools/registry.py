@@ -31,6 +31,7 @@ from tastemaker.assistant.tools.remote_schemas import (
 from tastemaker.assistant.tools.remote_tools import RemoteTool, RemoteToolStore, Terms
 from tastemaker.assistant.tools.situation import CallError, ToolResult
 from tastemaker.core.config import Config
+from tastemaker.core.database import work
 from tastemaker.core.errors import DataError, NotFound
 from tastemaker.router.messages import clean_text
 
@@ -92,10 +93,13 @@ class Registry:
         self._held: tuple[RemoteTool, ...] = ()
         self._read_s = -1e9
 
-    def tools(self) -> tuple[RemoteTool, ...]:
-        """All tools, in the order of their names."""
+    async def look(self) -> None:
+        """See what other processes added or removed; before a turn, say."""
         if time.monotonic() - self._read_s > _FRESH_S:
-            self._held, self._read_s = self.store.read(), time.monotonic()
+            await work(self.store.engine, self._look)
+
+    def tools(self) -> tuple[RemoteTool, ...]:
+        """All tools, in the order of their names, as the last look or change here found them."""
         return self._held
 
     def schemas(self, caller: Caller) -> list[dict[str, Any]]:
@@ -151,11 +155,7 @@ class Registry:
         Raises:
             NotFound: There is none of that name.
         """
-        gone = [t.name for t in self._fresh() if t.name == name or t.name.startswith(f"{name}.")]
-        if not gone:
-            raise NotFound(f"no run-time tool {name[:128]!r}")
-        await asyncio.to_thread(self._delete, gone)
-        return len(gone)
+        return await asyncio.to_thread(self._delete, name)
 
     async def call(
         self, name: str, arguments: Mapping[str, Any], caller: Caller, timeout_s: float
@@ -207,9 +207,9 @@ class Registry:
     def _allowed(self, caller: Caller) -> tuple[RemoteTool, ...]:
         return tuple(tool for tool in self.tools() if caller.roles & set(tool.roles))
 
-    def _fresh(self) -> tuple[RemoteTool, ...]:
-        self._read_s = -1e9
-        return self.tools()
+    def _look(self) -> tuple[RemoteTool, ...]:
+        self._held, self._read_s = self.store.read(), time.monotonic()
+        return self._held
 
     def _read(
         self, server: str, url: str, terms: Terms, offered: Sequence[Any]
@@ -229,16 +229,20 @@ class Registry:
 
     def _store(self, tools: Sequence[RemoteTool]) -> None:
         names = [tool.name for tool in tools]
-        others = [tool for tool in self._fresh() if tool.name not in names]
+        others = [tool for tool in self._look() if tool.name not in names]
         if len(others) + len(tools) > self.config.max_tools:
             many = len(others) + len(tools)
             raise DataError(f"{many} run-time tools; at most {self.config.max_tools}")
         self.store.replace(tools)
-        self._fresh()
+        self._look()
 
-    def _delete(self, names: Sequence[str]) -> None:
-        self.store.delete(names)
-        self._fresh()
+    def _delete(self, name: str) -> int:
+        gone = [t.name for t in self._look() if t.name == name or t.name.startswith(f"{name}.")]
+        if not gone:
+            raise NotFound(f"no run-time tool {name[:128]!r}")
+        self.store.delete(gone)
+        self._look()
+        return len(gone)
 
 
 def _check(tool: RemoteTool, arguments: Mapping[str, Any]) -> None:

@@ -87,6 +87,7 @@ def test_tools_outlive_the_process(
 ) -> None:
     add(registry, "weather", weather, timeout_s=2.5, roles=("operator",))
     again = Registry(engine, catalogue, RegistryConfig().for_auth("open"))
+    asyncio.run(again.look())
     assert again.tools() == registry.tools()
     assert again.tools()[0].timeout_s == 2.5
 
@@ -157,6 +158,7 @@ def test_private_endpoints_are_refused_unless_allowed(
     with pytest.raises(DataError, match=r"127\.0\.0\.1, which may not be called"):
         add(guarded, "weather", weather)
     add(registry, "weather", weather)  # and one that was added when it was allowed
+    asyncio.run(guarded.look())
     with pytest.raises(ToolFailed, match="may not be called"):
         call(guarded, "weather.forecast", city="Oslo")
     assert (
