@@ -1,8 +1,7 @@
 """Forgetting a user: everywhere, in an order in which a crash half way is safe to repeat."""
 
-import asyncio
-
 from tastemaker.assistant.services import Services
+from tastemaker.core.database import in_thread
 
 
 async def forget_user(services: Services, user_id: str) -> dict[str, int]:
@@ -21,10 +20,11 @@ async def forget_user(services: Services, user_id: str) -> dict[str, int]:
     Returns:
         How many events, features, conversations, turns and boards were deleted.
     """
+    engine = services.engine
     features = await services.features.forget(user_id)
-    conversations = await asyncio.to_thread(services.conversations.forget, user_id)
-    boards = await asyncio.to_thread(services.boards.forget, user_id)
-    await asyncio.to_thread(services.ledger.forget_user, user_id)
+    conversations = await in_thread(engine, services.conversations.forget, user_id)
+    boards = await in_thread(engine, services.boards.forget, user_id)
+    await in_thread(engine, services.ledger.forget_user, user_id)
     return {
         "events": features["events"],
         "features": features["features"],

@@ -39,7 +39,7 @@ from tastemaker.assistant.services import Services, make_services
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.tools.mcp_server import PATH, McpEndpoint
 from tastemaker.core.config import from_settings
-from tastemaker.core.database import checkpoint, work
+from tastemaker.core.database import checkpoint, in_thread, work
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
@@ -140,7 +140,7 @@ async def _sweep(services: Services) -> None:
     while True:
         keep_days = services.config.assistant.keep_days
         try:
-            await asyncio.to_thread(services.conversations.sweep, keep_days)
+            await in_thread(services.engine, services.conversations.sweep, keep_days)
         except SQLAlchemyError as error:  # the next time, then
             _log.error("old turns could not be swept: %s", error)
         await asyncio.sleep(_SWEEP_S)
@@ -151,7 +151,7 @@ async def _tidy(services: Services) -> None:
     while True:
         await asyncio.sleep(_TIDY_S)
         try:
-            await asyncio.to_thread(checkpoint, services.engine)
+            await in_thread(services.engine, checkpoint, services.engine)
         except SQLAlchemyError as error:
             _log.error("the database's log could not be written back: %s", error)
 

@@ -4,7 +4,6 @@
 tokens of one issuer as well.
 """
 
-import asyncio
 import hashlib
 import ipaddress
 import math
@@ -24,6 +23,7 @@ from tastemaker.assistant.http_client import HttpClient
 from tastemaker.assistant.keys import MAX_USER_CHARS, PREFIX, ROLES, KeyStore
 from tastemaker.assistant.tokens import Algorithm, Tokens
 from tastemaker.core.config import Config
+from tastemaker.core.database import in_thread
 from tastemaker.core.errors import ConfigError
 
 
@@ -222,7 +222,8 @@ class Identity:
         return self._caller(await self.tokens.claims(token))
 
     async def _by_key(self, token: str) -> Caller:
-        key = self.keys.cached(token) or await asyncio.to_thread(self.keys.find, token)
+        key = self.keys.cached(token)
+        key = key or await in_thread(self.keys.engine, self.keys.find, token)
         if key is None:
             raise Unauthorized("unknown API key")
         if fault := key.fault(int(self.clock() * 1000)):

@@ -8,7 +8,10 @@ declares its tables on `metadata`; opening the database creates tables and index
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -27,9 +30,11 @@ _BUSY_MS = 10_000  # that another process is waited for
 # How long a Postgres that says nothing is waited for: s to connect, ms for what was sent to arrive.
 _PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 _LOOK_S = 1.5
+_MAX_THREADS = 15  # connections that SQLAlchemy's pool opens at most
 _KINDS = ("sqlite", "postgresql")
 _WRITING = "tastemaker_writing"
 _writers: WeakKeyDictionary[Engine, threading.RLock] = WeakKeyDictionary()  # of SQLite files
+_threads: WeakKeyDictionary[Engine, ThreadPoolExecutor] = WeakKeyDictionary()
 
 
 def open_database(url: str) -> Engine:
@@ -78,11 +83,23 @@ async def work(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kw
     """Do a small piece of database work for a coroutine.
 
     On SQLite at once: it takes less than a millisecond, no longer than handing it to a thread
-    and back. Any other database is a network away: in a thread.
+    and back. Any other database is a network away: `in_thread`.
     """
     if engine.dialect.name == "sqlite":
         return do(*args, **kwargs)
-    return await asyncio.to_thread(do, *args, **kwargs)
+    return await in_thread(engine, do, *args, **kwargs)
+
+
+async def in_thread(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do database work of any length for a coroutine.
+
+    The threads are the database's own: where it hangs, those that do other work are not used up.
+    """
+    threads = _threads.get(engine)
+    if threads is None:
+        threads = _threads[engine] = ThreadPoolExecutor(_MAX_THREADS, "database")
+    there = partial(copy_context().run, do, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, there)
 
 
 async def work_to_its_end(
@@ -91,7 +108,7 @@ async def work_to_its_end(
     """As `work`; it is done whole where whoever waits for it is cancelled meanwhile."""
     if engine.dialect.name == "sqlite":
         return do(*args, **kwargs)
-    return await asyncio.shield(asyncio.to_thread(do, *args, **kwargs))
+    return await asyncio.shield(in_thread(engine, do, *args, **kwargs))
 
 
 class DatabaseHealth:

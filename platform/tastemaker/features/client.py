@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tastemaker.core.database import in_thread
 from tastemaker.core.home import Home
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
@@ -134,7 +135,7 @@ class FeatureClient:
         Raises:
             DataError: An event that cannot be one; nothing is written.
         """
-        ids = await asyncio.to_thread(event_log.append, self.engine, events)
+        ids = await in_thread(self.engine, event_log.append, self.engine, events)
         if not ids:
             return True
         pushed = asyncio.wrap_future(self.outbox.pushed(ids))
@@ -149,7 +150,7 @@ class FeatureClient:
 
     async def forget(self, user_id: str) -> dict[str, int]:
         """Delete a user's events and features; see `Outbox.forget`."""
-        return await asyncio.to_thread(self.outbox.forget, user_id)
+        return await in_thread(self.engine, self.outbox.forget, user_id)
 
     def staleness_s(self) -> float:
         """How far the store is behind the log: age of the oldest waiting event, 0 for none.

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from tastemaker.assistant.deletion import forget_user
 
@@ -39,6 +40,7 @@ def services(**fails: str) -> Any:
         return {"conversations": (num := stores["conversations"].take(user_id)), "turns": num}
 
     return stores, SimpleNamespace(
+        engine=create_engine("sqlite://"),  # whose threads it is done in
         conversations=SimpleNamespace(forget=conversations),
         boards=SimpleNamespace(forget=stores["boards"].take),
         ledger=SimpleNamespace(forget_user=stores["ledger"].take),

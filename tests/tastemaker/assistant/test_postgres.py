@@ -33,6 +33,7 @@ from tests.tastemaker.assistant.wires import Wired
 from tests.tastemaker.conftest import Postgres
 
 HANGS = "the database does not answer in 1.5 s"
+MANY = 20  # more than there are threads, the interpreter's own or the database's
 
 
 @pytest.fixture
@@ -179,21 +180,25 @@ def test_a_database_that_hangs_holds_up_nothing_that_does_not_need_it(
     with (
         serving(app) as address,
         httpx.Client(base_url=address, timeout=30) as client,
-        ThreadPoolExecutor(1) as pool,
+        ThreadPoolExecutor(MANY) as pool,
     ):
-        conversation = ask(client, "pink vase")["conversation"]
+        first = ask(client, "pink vase")
+        conversation, picture = first["conversation"], first["items"][0]["image_url"]
         postgres.freeze()
         try:
-            waiting = pool.submit(ask, client, "red lamp", conversation)
+            waiting = [pool.submit(ask, client, "red lamp", conversation)]
+            waiting += [pool.submit(ask, client, f"red lamp {n}") for n in range(1, MANY)]
             with httpx.Client(base_url=address, timeout=10) as another:
                 for _ in range(3):
-                    assert another.get("/").status_code == 200
+                    for path in ("/", picture):
+                        assert another.get(path).status_code == 200
                     told = another.get("/healthz").json()["services"]["database"]
                     assert told == {"ready": False, "reason": HANGS}
-            assert not waiting.done()
+            assert not any(turn.done() for turn in waiting)
         finally:
             postgres.thaw()
-        assert waiting.result(20)["conversation"] == conversation
+        assert waiting[0].result(20)["conversation"] == conversation
+        assert len({turn.result(20)["id"] for turn in waiting}) == MANY
         assert client.get("/healthz").json()["services"]["database"]["ready"]
         assert ask(client, "blue rug", conversation)["conversation"] == conversation
 

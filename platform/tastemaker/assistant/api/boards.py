@@ -1,7 +1,6 @@
 """/api/boards: a user's boards, made, filled, ordered and deleted."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -9,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import BoardId, UserId
-from tastemaker.assistant.boards import MAX_ITEMS, Board
+from tastemaker.assistant.boards import MAX_ITEMS, Board, BoardStore
 from tastemaker.assistant.catalogue import Catalogue, shown
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.identity import Caller
+from tastemaker.core.database import in_thread
 from tastemaker.core.errors import DataError
 
 Title = Annotated[str, Field(min_length=1, max_length=500)]  # the store says what of it is kept
@@ -76,7 +76,7 @@ def routes(services: Any) -> APIRouter:
     @api.get("/api/boards")
     async def boards(caller: Asking, user: UserId | None = None) -> Boards:
         """The boards of a user."""
-        found = await asyncio.to_thread(store.list, _owner(caller, user))
+        found = await in_thread(store.engine, store.list, _owner(caller, user))
         return Boards(boards=[_out(board, catalogue) for board in found])
 
     @api.post("/api/boards", status_code=201)
@@ -84,12 +84,12 @@ def routes(services: Any) -> APIRouter:
         """Make a board."""
         owner = _owner(caller, body.user)
         _check_items(body.items, catalogue)
-        return _out(await _stored(store.create, owner, body.title, body.items), catalogue)
+        return _out(await _stored(store, store.create, owner, body.title, body.items), catalogue)
 
     @api.get("/api/boards/{board_id}")
     async def board(board_id: BoardId, caller: Asking, user: UserId | None = None) -> BoardOut:
         """One board."""
-        found = await asyncio.to_thread(store.get, board_id, _owner(caller, user))
+        found = await in_thread(store.engine, store.get, board_id, _owner(caller, user))
         return _out(found, catalogue)
 
     @api.put("/api/boards/{board_id}")
@@ -99,21 +99,21 @@ def routes(services: Any) -> APIRouter:
         """Rename a board, or replace its items."""
         _check_items(body.items or (), catalogue)
         owner = _owner(caller, user)
-        changed = await _stored(store.update, board_id, owner, body.title, body.items)
+        changed = await _stored(store, store.update, board_id, owner, body.title, body.items)
         return _out(changed, catalogue)
 
     @api.delete("/api/boards/{board_id}", status_code=204)
     async def delete(board_id: BoardId, caller: Asking, user: UserId | None = None) -> Response:
         """Delete a board."""
-        await asyncio.to_thread(store.delete, board_id, _owner(caller, user))
+        await in_thread(store.engine, store.delete, board_id, _owner(caller, user))
         return Response(status_code=204)
 
     return api
 
 
-async def _stored(act: Any, *arguments: Any) -> Board:
+async def _stored(store: BoardStore, act: Callable[..., Board], *arguments: Any) -> Board:
     try:
-        board: Board = await asyncio.to_thread(act, *arguments)
+        board = await in_thread(store.engine, act, *arguments)
     except DataError as error:
         raise BadRequest(str(error)) from None
     return board

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from tastemaker.assistant.clients import ServiceDown
@@ -58,7 +59,8 @@ _KINDS = {
 }
 
 
-DATABASE_DOWN = (OperationalError, InterfaceError)  # what SQLAlchemy raises then
+# What SQLAlchemy raises then; no connection is free for long where all hang.
+DATABASE_DOWN = (OperationalError, InterfaceError, NoConnection)
 
 
 class ClientGone(Exception):
@@ -73,7 +75,7 @@ def error_body(message: str, kind: str, *, param: str | None = None, code: str |
 def error_of(error: Exception) -> tuple[int, Body, dict[str, str]]:
     """HTTP status, body and headers of an error of ours, or of a database that is down."""
     if isinstance(error, DATABASE_DOWN):
-        _log.error("the database does not answer: %s", error.orig)
+        _log.error("the database does not answer: %s", getattr(error, "orig", error))
         said = "the assistant's database does not answer: nothing was kept of this; try again"
         return 503, error_body(said, "service_unavailable", code="database"), {}
     message, param = str(error), getattr(error, "param", None)

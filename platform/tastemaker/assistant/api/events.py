@@ -1,6 +1,5 @@
 """/api/events: what a user did with the items shown; the next answer knows it."""
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -14,6 +13,7 @@ from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.errors import BadRequest
 from tastemaker.assistant.identity import Owner
 from tastemaker.assistant.services import Services
+from tastemaker.core.database import in_thread
 from tastemaker.core.errors import NotFound
 from tastemaker.data.event_log import LiveEvent
 
@@ -91,7 +91,7 @@ async def _session(services: Services, conversation: str | None, owner: Owner) -
     """The session that events belong to: the user's own conversation, else the user's day."""
     user_id = owner.user_id
     if conversation is not None:
-        owned = await asyncio.to_thread(services.conversations.get, conversation, owner)
+        owned = await in_thread(services.engine, services.conversations.get, conversation, owner)
         if owned is not None:
             return conversation
         if user_id is None:

@@ -1,6 +1,5 @@
 """/api/me and /api/users: who asks, what the system knows of a user, and how it forgets one."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,6 +12,7 @@ from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.api.fields import UserId
 from tastemaker.assistant.catalogue import Catalogue, shown
 from tastemaker.assistant.services import Services
+from tastemaker.core.database import in_thread
 from tastemaker.data import event_log
 from tastemaker.data.event_log import live_events
 from tastemaker.features.signals import Signals
@@ -122,6 +122,7 @@ def routes(services: Services) -> APIRouter:
     async def known(user_id: UserId, caller: Asking) -> KnownUser:
         """What is known of a user."""
         caller.act_for(user_id)
+        engine = services.engine
         signals: Signals = await services.features.read(user_id, "", deadline_s=_READ_S)
         return KnownUser(
             user_id=user_id,
@@ -132,9 +133,9 @@ def routes(services: Services) -> APIRouter:
             staleness_s=signals.staleness_s,
             recent=_recent(await _history(services, signals), services.catalogue),
             missing=list(signals.missing),
-            num_events=await asyncio.to_thread(_num_events, services.engine, user_id),
-            num_boards=await asyncio.to_thread(services.boards.count, user_id),
-            num_conversations=await asyncio.to_thread(services.records.count, user_id),
+            num_events=await in_thread(engine, _num_events, engine, user_id),
+            num_boards=await in_thread(engine, services.boards.count, user_id),
+            num_conversations=await in_thread(engine, services.records.count, user_id),
         )
 
     @api.delete("/api/users/{user_id:path}")
@@ -150,7 +151,7 @@ async def _history(services: Services, signals: Signals) -> Sequence[tuple[str, 
     """The user's events; those of the log while the features have none."""
     if signals.history or signals.user_id is None:
         return signals.history
-    logged = await asyncio.to_thread(event_log.of_user, services.engine, signals.user_id)
+    logged = await in_thread(services.engine, event_log.of_user, services.engine, signals.user_id)
     return [(event.item_id, event.action, event.time_ms) for event in logged]
 
 

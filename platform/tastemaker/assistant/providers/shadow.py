@@ -19,7 +19,7 @@ from tastemaker.assistant.providers.backend import BackendFault
 from tastemaker.assistant.providers.member import Member, Routed
 from tastemaker.assistant.providers.request import RouterReply, RouterRequest
 from tastemaker.assistant.providers.settings import ShadowConfig
-from tastemaker.core.database import metadata
+from tastemaker.core.database import in_thread, metadata
 
 shadow_comparisons = Table(
     "shadow_comparisons",
@@ -95,7 +95,7 @@ class Shadow:
             health.succeeded(attempt.ms, attempt.cents)
         same = compare(routed.reply, reply)
         counters.SHADOWS.labels(self.member.name, outcome if reply is None else _said(same)).inc()
-        await asyncio.to_thread(self._record, routed, attempt, same)
+        await in_thread(self.ledger.engine, self._record, routed, attempt, same)
 
     def _record(self, routed: Routed, attempt: Attempt, same: tuple[bool, bool]) -> None:
         won = next(a for a in reversed(routed.attempts) if a.member == routed.member)

@@ -16,6 +16,7 @@ from tastemaker.assistant.tools.situation import (
     find_list,
     text_argument,
 )
+from tastemaker.core.database import in_thread
 from tastemaker.core.errors import DataError
 from tastemaker.router.messages import clean_text
 
@@ -61,7 +62,7 @@ class BoardTools:
         """
         store, user = self._owner("board_get", situation)
         title = text_argument("title", arguments["title"])
-        board = await asyncio.to_thread(store.like_title, user, title)
+        board = await in_thread(store.engine, store.like_title, user, title)
         if board is None:
             raise CallError(f"board_get: the user has no board like {title!r}")
         items = self._items(board)
@@ -81,7 +82,7 @@ class BoardTools:
         if not ids:
             raise CallError(f"{arguments['items']!r} holds no item of the catalogue")
         try:
-            board = await asyncio.to_thread(_extend, store, user, title, ids)
+            board = await in_thread(store.engine, _extend, store, user, title, ids)
         except DataError as error:
             raise CallError(f"board_save: {error}") from None
         said = f"saved: board {clean_text(board.title)!r} has {len(board.items)} items"

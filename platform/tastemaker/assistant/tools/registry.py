@@ -4,7 +4,6 @@ A tool is kept with the description and schema that it had when it was added: an
 change what the router is told without an operator. Each has its own time, price and roles.
 """
 
-import asyncio
 import json
 import logging
 import time
@@ -31,7 +30,7 @@ from tastemaker.assistant.tools.remote_schemas import (
 from tastemaker.assistant.tools.remote_tools import RemoteTool, RemoteToolStore, Terms
 from tastemaker.assistant.tools.situation import CallError, ToolResult
 from tastemaker.core.config import Config
-from tastemaker.core.database import work
+from tastemaker.core.database import in_thread, work
 from tastemaker.core.errors import DataError, NotFound
 from tastemaker.router.messages import clean_text
 
@@ -145,7 +144,7 @@ class Registry:
             raise DataError(
                 f"the endpoint has no tool that can be added as {name!r}. {why}".strip()
             )
-        await asyncio.to_thread(self._store, found)
+        await in_thread(self.store.engine, self._store, found)
         self.breakers.end(url, well=True)
         return Added(tuple(found), skipped)
 
@@ -155,7 +154,7 @@ class Registry:
         Raises:
             NotFound: There is none of that name.
         """
-        return await asyncio.to_thread(self._delete, name)
+        return await in_thread(self.store.engine, self._delete, name)
 
     async def call(
         self, name: str, arguments: Mapping[str, Any], caller: Caller, timeout_s: float
