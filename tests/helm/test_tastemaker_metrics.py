@@ -22,7 +22,7 @@ def exported() -> dict[str, set[str]]:
     """Names of the series that the gateway exports, with their labels."""
     registry = CollectorRegistry()
     Metrics(registry)
-    FeatureMetrics(registry, lambda: 0.0)
+    FeatureMetrics(registry)
     assert counters.ATTEMPTS  # registered with the process
     found: dict[str, set[str]] = {}
     for one in (registry, REGISTRY):

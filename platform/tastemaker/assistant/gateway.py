@@ -39,7 +39,7 @@ from tastemaker.assistant.services import Services, make_services
 from tastemaker.assistant.settings import GatewayConfig
 from tastemaker.assistant.tools.mcp_server import PATH, McpEndpoint
 from tastemaker.core.config import from_settings
-from tastemaker.core.database import checkpoint, in_thread, work
+from tastemaker.core.database import checkpoint, in_thread
 from tastemaker.core.errors import TastemakerError
 from tastemaker.core.home import Home
 from tastemaker.core.lifetime import end_with_owner
@@ -127,12 +127,9 @@ def _add_health(app: FastAPI, services: Services) -> None:
     async def metrics() -> Response:
         """Counters for Prometheus."""
         services.tracing.settle()
-        text = await work(services.engine, _counted, services)
+        await services.features.measure_staleness()
+        text = generate_latest(services.metrics.registry) + generate_latest(REGISTRY)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
-
-
-def _counted(services: Services) -> bytes:
-    return bytes(generate_latest(services.metrics.registry) + generate_latest(REGISTRY))
 
 
 async def _sweep(services: Services) -> None:

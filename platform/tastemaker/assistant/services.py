@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -27,7 +28,7 @@ from tastemaker.assistant.taste import Taste
 from tastemaker.assistant.tools.native import Tools
 from tastemaker.assistant.tools.registry import Registry
 from tastemaker.assistant.tracing import Tracing
-from tastemaker.core.database import DatabaseHealth, open_database
+from tastemaker.core.database import Look, database_fault, open_database
 from tastemaker.core.home import Home
 from tastemaker.features.client import FeatureClient
 from tastemaker.features.item_facts import read_item_facts
@@ -41,7 +42,7 @@ class Services:
         home: Where everything lives.
         config: The gateway's whole configuration.
         catalogue: Items and vectors.
-        engine, database: The operational database, and whether it serves.
+        engine, database: The operational database, and why it cannot serve, if so.
         http: Sends requests to the servers.
         identity, limits: Who asks, and how much they may.
         features: What is known of users and sessions.
@@ -56,7 +57,7 @@ class Services:
     config: GatewayConfig
     catalogue: Catalogue
     engine: Engine
-    database: DatabaseHealth
+    database: Look[str]
     http: HttpClient
     identity: Identity
     limits: Limits
@@ -77,10 +78,16 @@ class Services:
     async def readiness(self) -> dict[str, str]:
         """By part, an empty string when it can serve, else why not."""
         models, members, database = await asyncio.gather(
-            self.upstreams.readiness(), self.policy.readiness(), self.database.fault()
+            self.upstreams.readiness(), self.policy.readiness(), self._database_fault()
         )
         down = "" if self.features.outbox.opened else "the feature store is not open"
         return {**models, **members, "features": down, "database": database}
+
+    async def _database_fault(self) -> str:
+        try:
+            return await self.database.now()
+        except TimeoutError as late:
+            return str(late)
 
     def needed(self) -> set[str]:
         """Parts without which no turn can be answered well, or none at all (the database)."""
@@ -152,7 +159,7 @@ def make_services(
         config=config,
         catalogue=catalogue,
         engine=engine,
-        database=DatabaseHealth(engine),
+        database=Look(engine, partial(database_fault, engine)),
         http=http,
         identity=Identity(config.identity, engine, http),
         limits=spending,

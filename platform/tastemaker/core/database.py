@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
@@ -111,33 +111,40 @@ async def work_to_its_end(
     return await asyncio.shield(in_thread(engine, do, *args, **kwargs))
 
 
-class DatabaseHealth:
-    """Whether a database serves; one that hangs is asked once, however many want to know.
+class Look(Generic[T]):
+    """A small read of a database that may hang: one is under way, however many want to know.
 
     Args:
         engine: Of the database.
+        read: What is read of it.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._looking: asyncio.Future[str] | None = None
+    def __init__(self, engine: Engine, read: Callable[[], T]) -> None:
+        self.engine, self.read = engine, read
+        self._looking: asyncio.Future[T] | None = None
 
-    async def fault(self) -> str:
-        """Why it can serve nobody now, empty when it can; known after 1.5 s."""
+    async def now(self) -> T:
+        """What it gives.
+
+        Raises:
+            TimeoutError: Not within 1.5 s; the read goes on, and is the next one's too.
+        """
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(work(self.engine, self._fault))
+            self._looking = asyncio.ensure_future(work(self.engine, self.read))
         done, _ = await asyncio.wait({self._looking}, timeout=_LOOK_S)
         if not done:
-            return f"the database does not answer in {_LOOK_S} s"
+            raise TimeoutError(f"the database does not answer in {_LOOK_S} s")
         return self._looking.result()
 
-    def _fault(self) -> str:
-        try:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("SELECT 1")
-        except SQLAlchemyError as error:
-            return f"the database does not answer: {type(error).__name__}"
-        return ""
+
+def database_fault(engine: Engine) -> str:
+    """Why the database can serve nobody now, empty when it can."""
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError as error:
+        return f"the database does not answer: {type(error).__name__}"
+    return ""
 
 
 def checkpoint(engine: Engine) -> None:

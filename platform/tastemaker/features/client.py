@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tastemaker.core.database import in_thread
+from tastemaker.core.database import Look, in_thread
 from tastemaker.core.home import Home
 from tastemaker.data import event_log
 from tastemaker.data.event_log import LiveEvent
@@ -52,9 +52,10 @@ class FeatureClient:
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self.config, self.engine, self.facts, self.registry = config, engine, facts, registry
-        self.metrics = FeatureMetrics(registry, self.staleness_s)
+        self.metrics = FeatureMetrics(registry)
         self.outbox = Outbox(home, config, engine, facts, self.metrics)
         self._reader: OnlineFeatures | None = None  # that was read last, over a network
+        self._staleness = Look(engine, self.staleness_s)
 
     def start(self) -> None:
         """Open the store in the background: Feast takes seconds; until then reads are defaults."""
@@ -153,15 +154,17 @@ class FeatureClient:
         return await in_thread(self.engine, self.outbox.forget, user_id)
 
     def staleness_s(self) -> float:
-        """How far the store is behind the log: age of the oldest waiting event, 0 for none.
-
-        NaN where the database does not say.
-        """
-        try:
-            oldest_ms = event_log.oldest_pending_ms(self.engine)
-        except SQLAlchemyError:
-            return math.nan
+        """How far the store is behind the log: age of the oldest waiting event, 0 for none."""
+        oldest_ms = event_log.oldest_pending_ms(self.engine)
         return 0.0 if oldest_ms is None else max(0.0, time.time() - oldest_ms / 1000)
+
+    async def measure_staleness(self) -> None:
+        """Set the metric; NaN while the database does not say."""
+        try:
+            staleness_s = await self._staleness.now()
+        except (TimeoutError, SQLAlchemyError):
+            staleness_s = math.nan
+        self.metrics.staleness_seconds.set(staleness_s)
 
     async def close(self) -> None:
         """Stop; what is pending stays in the log."""

@@ -1,7 +1,5 @@
 """What is counted of the features."""
 
-from collections.abc import Callable
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
@@ -12,10 +10,9 @@ class FeatureMetrics:
 
     Args:
         registry: Where they are shown.
-        staleness_s: Gives how far the store is behind the log, in seconds.
     """
 
-    def __init__(self, registry: CollectorRegistry, staleness_s: Callable[[], float]) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self.read_seconds = Histogram(
             "tastemaker_feature_read_seconds",
             "One read of a turn's features, the deadline's machinery included.",
@@ -50,8 +47,9 @@ class FeatureMetrics:
             buckets=(1, 60, 3600, 21_600, 86_400, 604_800, 2_592_000),
             registry=registry,
         )
-        Gauge(
+        self.staleness_seconds = Gauge(
             "tastemaker_feature_staleness_seconds",
-            "Age of the oldest event that the store has not taken; 0 when it has all.",
+            "Age of the oldest event that the store has not taken; 0 when it has all, NaN while"
+            " the database does not say.",
             registry=registry,
-        ).set_function(staleness_s)
+        )
