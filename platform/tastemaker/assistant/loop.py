@@ -78,7 +78,6 @@ class Assistant:
         Yields:
             Each step as it is done, then the answer. A fault ends in an answer too.
         """
-        await self.registry.look()
         run = _Run(self, question, trace, [] if attempts is None else attempts)
         with trace.part("user"):
             await run.meet_user()
@@ -162,6 +161,7 @@ class _Run:
 
     async def step(self) -> list[Step]:
         """Ask the router once and do what it says."""
+        await self.assistant.registry.look()
         self.router_steps += 1
         start = time.monotonic()
         try:

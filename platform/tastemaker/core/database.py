@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
@@ -27,8 +27,15 @@ metadata = MetaData()
 P = ParamSpec("P")
 T = TypeVar("T")
 _BUSY_MS = 10_000  # that another process is waited for
-# How long a Postgres that says nothing is waited for: s to connect, ms for what was sent to arrive.
-_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+# How long a Postgres is waited for (libpq's names): s to connect, ms for what was sent to arrive,
+# and s until a host that is gone shows while nothing is sent.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
 _LOOK_S = 1.5
 _MAX_THREADS = 15  # connections that SQLAlchemy's pool opens at most
 _KINDS = ("sqlite", "postgresql")
@@ -95,20 +102,27 @@ async def in_thread(engine: Engine, do: Callable[P, T], *args: P.args, **kwargs:
 
     The threads are the database's own: where it hangs, those that do other work are not used up.
     """
-    threads = _threads.get(engine)
-    if threads is None:
-        threads = _threads[engine] = ThreadPoolExecutor(_MAX_THREADS, "database")
-    there = partial(copy_context().run, do, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(threads, there)
+    return await _submitted(engine, do, *args, **kwargs)
 
 
 async def work_to_its_end(
     engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """As `work`; it is done whole where whoever waits for it is cancelled meanwhile."""
+    """As `work`; it is done whole where whoever waits for it is cancelled, or the loop ends."""
     if engine.dialect.name == "sqlite":
         return do(*args, **kwargs)
-    return await asyncio.shield(in_thread(engine, do, *args, **kwargs))
+    return await asyncio.shield(_submitted(engine, do, *args, **kwargs))
+
+
+def _submitted(
+    engine: Engine, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> asyncio.Future[T]:
+    """No task: those are all cancelled when their loop ends."""
+    threads = _threads.get(engine)
+    if threads is None:
+        threads = _threads[engine] = ThreadPoolExecutor(_MAX_THREADS, "database")
+    there = partial(copy_context().run, do, *args, **kwargs)
+    return asyncio.get_running_loop().run_in_executor(threads, there)
 
 
 class Look(Generic[T]):
@@ -129,12 +143,20 @@ class Look(Generic[T]):
         Raises:
             TimeoutError: Not within 1.5 s; the read goes on, and is the next one's too.
         """
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(work(self.engine, self.read))
-        done, _ = await asyncio.wait({self._looking}, timeout=_LOOK_S)
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.ensure_future(work(self.engine, self.read))
+            looking.add_done_callback(_seen)
+        done, _ = await asyncio.wait({looking}, timeout=_LOOK_S)
         if not done:
             raise TimeoutError(f"the database does not answer in {_LOOK_S} s")
-        return self._looking.result()
+        return looking.result()
+
+
+def _seen(looked: asyncio.Future[Any]) -> None:
+    """An error that nobody waited for is no news."""
+    if not looked.cancelled():
+        looked.exception()
 
 
 def database_fault(engine: Engine) -> str:

@@ -55,6 +55,7 @@ class FeatureClient:
         self.metrics = FeatureMetrics(registry)
         self.outbox = Outbox(home, config, engine, facts, self.metrics)
         self._reader: OnlineFeatures | None = None  # that was read last, over a network
+        self._forgetting = asyncio.Lock()
         self._staleness = Look(engine, self.staleness_s)
 
     def start(self) -> None:
@@ -151,7 +152,8 @@ class FeatureClient:
 
     async def forget(self, user_id: str) -> dict[str, int]:
         """Delete a user's events and features; see `Outbox.forget`."""
-        return await in_thread(self.engine, self.outbox.forget, user_id)
+        async with self._forgetting:  # one after another anyway, of the database's threads one
+            return await in_thread(self.engine, self.outbox.forget, user_id)
 
     def staleness_s(self) -> float:
         """How far the store is behind the log: age of the oldest waiting event, 0 for none."""

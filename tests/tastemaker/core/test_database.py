@@ -1,13 +1,15 @@
+import asyncio
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, text
 
 from tastemaker.core import database
-from tastemaker.core.database import open_database
+from tastemaker.core.database import open_database, work_to_its_end
 from tastemaker.core.errors import ConfigError
 
 
@@ -84,3 +86,67 @@ def test_an_index_that_came_later_is_made_in_an_older_database(tmp_path: Path) -
         connection.execute(text(f"drop index {name}"))
     found = inspect(open_database(url)).get_indexes("turns")
     assert name in {index["name"] for index in found}
+
+
+@pytest.fixture
+def nowhere() -> Engine:
+    """Of a database a network away; what is done in these tests asks nothing of it."""
+    return create_engine("postgresql+psycopg://nobody@nowhere/none")
+
+
+def test_what_is_done_to_its_end_outlives_its_loop(nowhere: Engine) -> None:
+    done: list[int] = []
+
+    def store(number: int) -> None:
+        time.sleep(0.05)
+        done.append(number)
+
+    async def left() -> None:
+        many = range(40)  # more than there are threads
+        under_way = [asyncio.ensure_future(work_to_its_end(nowhere, store, n)) for n in many]
+        await asyncio.sleep(0.02)
+        assert not any(one.done() for one in under_way)
+
+    asyncio.run(left())
+    assert len(done) < 40
+    database._threads[nowhere].shutdown(wait=True)
+    assert sorted(done) == list(range(40))
+
+
+def test_looks_that_overlap_all_see_something(nowhere: Engine) -> None:
+    def read() -> int:
+        time.sleep(0.001)
+        return 7
+
+    async def many() -> list[int]:
+        look = database.Look(nowhere, read)
+
+        async def one(number: int) -> int:
+            await asyncio.sleep(number / 2000)
+            return await look.now()
+
+        return await asyncio.gather(*(one(number) for number in range(1000)))
+
+    assert asyncio.run(many()) == [7] * 1000
+
+
+def test_a_look_that_hangs_is_one_look(nowhere: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_LOOK_S", 0.05)
+    begun, go_on = list[int](), threading.Event()
+
+    def read() -> int:
+        begun.append(1)
+        go_on.wait(10)
+        raise ConnectionError("gone")
+
+    async def ask() -> None:
+        look = database.Look(nowhere, read)
+        for _ in range(3):
+            with pytest.raises(TimeoutError, match=r"does not answer in 0\.05 s"):
+                await look.now()
+        go_on.set()
+        with pytest.raises(ConnectionError):
+            await look.now()
+
+    asyncio.run(ask())
+    assert len(begun) == 1

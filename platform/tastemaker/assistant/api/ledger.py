@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tastemaker.assistant.api.auth import Asking
 from tastemaker.assistant.ledger import DAY_MS, Ledger
+from tastemaker.core.database import in_thread
 
 Grouping = Literal[
     "kind", "name", "member", "outcome", "caller", "user_id", "conversation_id", "price", "day"
@@ -51,7 +52,7 @@ def routes(services: HasLedger) -> APIRouter:
     router = APIRouter(tags=["ledger"])
 
     @router.get("/api/ledger")
-    def summary(
+    async def summary(
         caller: Asking,
         days: Annotated[int, Query(ge=1, le=3660)] = 7,
         by: Grouping = "member",
@@ -59,7 +60,8 @@ def routes(services: HasLedger) -> APIRouter:
         """Sums over the last days; needs the role operator."""
         caller.require("operator")
         since_ms = int(time.time() * 1000) - days * DAY_MS
-        found = services.ledger.summary(since_ms, by=by)
+        ledger = services.ledger
+        found = await in_thread(ledger.engine, ledger.summary, since_ms, by=by)
         rows = [Row(group=row.pop(by), **row) for row in found]
         return Summary(days=days, by=by, cents=sum(row.cents for row in rows), rows=rows)
 

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from threading import Lock
 from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
@@ -90,10 +91,10 @@ class Registry:
         self.allow_private = config.allow_private_endpoints is True
         self.breakers = Breakers(config.failures, config.rest_s)
         self._held: tuple[RemoteTool, ...] = ()
-        self._read_s = -1e9
+        self._read_s, self._looking = -1e9, Lock()
 
     async def look(self) -> None:
-        """See what other processes added or removed; before a turn, say."""
+        """See what other processes added or removed; before a router is asked, say."""
         if time.monotonic() - self._read_s > _FRESH_S:
             await work(self.store.engine, self._look)
 
@@ -207,8 +208,9 @@ class Registry:
         return tuple(tool for tool in self.tools() if caller.roles & set(tool.roles))
 
     def _look(self) -> tuple[RemoteTool, ...]:
-        self._held, self._read_s = self.store.read(), time.monotonic()
-        return self._held
+        with self._looking:  # what was read later is held
+            self._held, self._read_s = self.store.read(), time.monotonic()
+            return self._held
 
     def _read(
         self, server: str, url: str, terms: Terms, offered: Sequence[Any]

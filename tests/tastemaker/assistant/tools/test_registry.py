@@ -1,8 +1,10 @@
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from sqlalchemy import Engine
 from tastemaker.assistant.catalogue import Catalogue
 from tastemaker.assistant.identity import OPEN, Caller
 from tastemaker.assistant.tools.registry import Registry, RegistryConfig, ToolFailed
-from tastemaker.assistant.tools.remote_tools import Terms
+from tastemaker.assistant.tools.remote_tools import RemoteTool, Terms
 from tastemaker.assistant.tools.situation import CallError, ToolResult
 from tastemaker.core.database import open_database
 from tastemaker.core.errors import DataError, NotFound
@@ -90,6 +92,31 @@ def test_tools_outlive_the_process(
     asyncio.run(again.look())
     assert again.tools() == registry.tools()
     assert again.tools()[0].timeout_s == 2.5
+
+
+def test_a_look_under_way_brings_no_removed_tool_back(
+    registry: Registry, weather: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(registry, "weather", weather)
+    reading, go_on, read = threading.Event(), threading.Event(), registry.store.read
+
+    def slowly() -> tuple[RemoteTool, ...]:
+        found = read()
+        monkeypatch.setattr(registry.store, "read", read)
+        reading.set()
+        go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(registry.store, "read", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        looked = pool.submit(registry._look)
+        reading.wait(10)
+        removed = pool.submit(asyncio.run, registry.remove("weather"))
+        time.sleep(0.2)
+        go_on.set()
+        assert removed.result(10) == 2
+        looked.result(10)
+    assert registry.tools() == ()
 
 
 def test_a_tool_is_for_callers_of_its_roles(registry: Registry, weather: str) -> None:
