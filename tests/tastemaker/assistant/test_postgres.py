@@ -57,6 +57,21 @@ def two(
         yield clients
 
 
+@pytest.fixture
+def one(
+    tmp_path: Path,
+    catalogue: Catalogue,
+    servers: Servers,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[httpx.Client]:
+    """A gateway with an empty Postgres."""
+    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
+    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield client
+
+
 def ask(client: httpx.Client, text: str, conversation: str | None = None, **headers: str) -> dict:
     body = {
         "messages": [{"role": "user", "content": text}],
@@ -109,44 +124,30 @@ def test_who_is_forgotten_by_one_is_unknown_to_the_other(two: list[httpx.Client]
 
 
 def test_a_database_that_goes_is_told_and_is_used_again_when_it_is_back(
-    tmp_path: Path,
-    catalogue: Catalogue,
-    servers: Servers,
-    postgres: Postgres,
-    postgres_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    one: httpx.Client, postgres: Postgres
 ) -> None:
-    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
-    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
-        conversation = ask(client, "pink vase")["conversation"]
-        postgres.stop()
-        try:
-            body = {"messages": [{"role": "user", "content": "red lamp"}], "user": "ada"}
-            body["tastemaker"] = {"conversation": conversation}
-            for stream in (False, True):
-                reply = client.post(CHAT, json={**body, "stream": stream})
-                assert reply.status_code == 503
-                assert "database does not answer" in reply.json()["error"]["message"]
-            health = client.get("/healthz")
-            assert health.status_code == 503
-            assert "does not answer" in health.json()["services"]["database"]["reason"]
-        finally:
-            postgres.start()
-        assert ask(client, "red lamp", conversation)["conversation"] == conversation
-        told = client.get(f"/v1/conversations/{conversation}", params={"user": "ada"}).json()
-        assert [turn["question"] for turn in told["turns"]] == ["pink vase", "red lamp"]
+    conversation = ask(one, "pink vase")["conversation"]
+    postgres.stop()
+    try:
+        body = {"messages": [{"role": "user", "content": "red lamp"}], "user": "ada"}
+        body["tastemaker"] = {"conversation": conversation}
+        for stream in (False, True):
+            reply = one.post(CHAT, json={**body, "stream": stream})
+            assert reply.status_code == 503
+            assert "database does not answer" in reply.json()["error"]["message"]
+        health = one.get("/healthz")
+        assert health.status_code == 503
+        assert "does not answer" in health.json()["services"]["database"]["reason"]
+    finally:
+        postgres.start()
+    assert ask(one, "red lamp", conversation)["conversation"] == conversation
+    told = one.get(f"/v1/conversations/{conversation}", params={"user": "ada"}).json()
+    assert [turn["question"] for turn in told["turns"]] == ["pink vase", "red lamp"]
 
 
 def test_a_database_that_goes_while_a_turn_is_under_way(
-    tmp_path: Path,
-    catalogue: Catalogue,
-    servers: Servers,
-    postgres: Postgres,
-    postgres_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    one: httpx.Client, servers: Servers, postgres: Postgres
 ) -> None:
-    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
     plan = servers.script
 
     def going(messages: list[dict]) -> dict:
@@ -154,43 +155,30 @@ def test_a_database_that_goes_while_a_turn_is_under_way(
             postgres.stop()
         return plan(messages)
 
-    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
-        servers.script = going
-        body = {"messages": [{"role": "user", "content": "red lamp"}], "stream": True}
-        try:
-            reply = client.post(CHAT, json=body)
-        finally:
-            postgres.start()
-        assert reply.status_code == 200  # its first step was sent
-        assert "database does not answer" in reply.text.splitlines()[-2]
-        servers.script = plan
-        assert ask(client, "red lamp")["items"]
+    servers.script = going
+    body = {"messages": [{"role": "user", "content": "red lamp"}], "stream": True}
+    try:
+        reply = one.post(CHAT, json=body)
+    finally:
+        postgres.start()
+    assert reply.status_code == 200  # its first step was sent
+    assert "database does not answer" in reply.text.splitlines()[-2]
+    servers.script = plan
+    assert ask(one, "red lamp")["items"]
 
 
 def test_a_database_that_hangs_holds_up_nothing_that_does_not_need_it(
-    tmp_path: Path,
-    catalogue: Catalogue,
-    servers: Servers,
-    postgres: Postgres,
-    postgres_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    one: httpx.Client, postgres: Postgres
 ) -> None:
-    monkeypatch.setenv("TASTEMAKER_DATABASE", postgres_url)
-    app = build_app(Home(tmp_path), catalogue, URLS, CONFIG, http=Wired(servers))
-    with (
-        serving(app) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
-        ThreadPoolExecutor(MANY) as pool,
-    ):
-        first = ask(client, "pink vase")
+    with ThreadPoolExecutor(MANY) as pool:
+        first = ask(one, "pink vase")
         conversation, picture = first["conversation"], first["items"][0]["image_url"]
         postgres.freeze()
         try:
             said = [{"role": "user", "content": "red lamp"}]
             body = {"messages": said, "user": "ada"}
-            waiting = [pool.submit(client.post, CHAT, json=body) for _ in range(MANY)]
-            with httpx.Client(base_url=address, timeout=10) as another:
+            waiting = [pool.submit(one.post, CHAT, json=body) for _ in range(MANY)]
+            with httpx.Client(base_url=one.base_url, timeout=10) as another:
                 for _ in range(2):
                     for path in ("/", picture, "/metrics"):
                         reply = another.get(path)
@@ -204,9 +192,9 @@ def test_a_database_that_hangs_holds_up_nothing_that_does_not_need_it(
         for reply in [turn.result(20) for turn in waiting]:  # some needed a new connection
             assert reply.status_code in (200, 503)
             assert reply.is_success or "database does not answer" in reply.text
-        assert client.get("/healthz").json()["services"]["database"]["ready"]
-        assert ask(client, "blue rug", conversation)["conversation"] == conversation
-        assert f"{STALENESS} NaN" not in client.get("/metrics").text
+        assert one.get("/healthz").json()["services"]["database"]["ready"]
+        assert ask(one, "blue rug", conversation)["conversation"] == conversation
+        assert f"{STALENESS} NaN" not in one.get("/metrics").text
 
 
 @contextmanager
