@@ -74,7 +74,8 @@ def open_database(url: str) -> Engine:
             for index in table.indexes:
                 index.create(engine, checkfirst=True)
     except (SQLAlchemyError, OSError, ImportError) as error:
-        raise ConfigError(f"database {_without_password(url)} cannot be opened: {error}") from None
+        why = getattr(error, "orig", None) or error  # the driver's words, without SQLAlchemy's
+        raise ConfigError(f"database {_without_password(url)} cannot be opened: {why}") from None
     return engine
 
 

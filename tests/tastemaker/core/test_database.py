@@ -44,7 +44,7 @@ def test_a_postgres_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monk
             with pytest.raises(ConfigError, match="timeout expired") as caught:
                 open_database(url)
             assert 1.5 < time.monotonic() - began_s < 4.5
-            assert "hunter2" not in str(caught.value)
+            assert not any(word in str(caught.value) for word in ("hunter2", "sqlalche.me"))
             monkeypatch.setitem(database._PATIENCE, "connect_timeout", 2)
 
 
